@@ -1,0 +1,47 @@
+# The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-browser notebooks format lock address
+
+# The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+FIRST := notebooks/01_what_is_a_learning_rate.ipynb
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/'
+
+.venv/.lab: requirements.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one from python.org and try again."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.test: requirements-test.txt .venv/.lab
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@
+
+lab: .venv/.lab  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
+	$(BIN)/jupyter lab $(LAB_ARGS) $(FIRST)
+
+test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook executed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+test-browser: .venv/.test  ## drive a real JupyterLab in headless Chromium (skips without Chromium)
+	$(BIN)/python -m pytest -m browser -n 0 --nbval-skip tests
+
+notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
+	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+format: .venv/.test  ## put code and notebooks in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/.test  ## compile the tested pins anew from pyproject.toml
+	$(BIN)/python tools/lock.py
+
+address: .venv/.test  ## say where the course is published: make address REPO=owner/name
+	$(BIN)/python tools/address.py $(REPO)
