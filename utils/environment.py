@@ -1,0 +1,114 @@
+"""The set-up cell's other half: make `utils` importable and say what the lesson runs on.
+
+The cell runs this file by its path, so that no other file or package called `utils` can
+stand in the way. It imports nothing of the course.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+READING_ROOM = {"jupyterlab", "nbval"}  # for reading and testing; no lesson imports them
+NEVER_INSTALLED = {"tensorflow", "keras", "numpy"}  # a second copy would break a running Colab
+
+
+def lesson_requirements():
+    """Return {package: version range} of what the lessons import, from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = map(Requirement, project["dependencies"])
+    return {w.name: w.specifier for w in wanted if w.name not in READING_ROOM}
+
+
+def environment_report():
+    """Return what the course finds here.
+
+    Returns
+    -------
+    dict
+        "python" and "cores", "colab" (bool), and the version of each package that the
+        lessons use, or None where it is missing.
+    """
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "cores": os.cpu_count(),
+        "colab": _on_colab(),
+        **{name: _version(name) for name in lesson_requirements()},
+    }
+
+
+def set_up():
+    """Put the course's `utils` first, check versions, and say in one line what was found.
+
+    Raises
+    ------
+    ImportError
+        Names the package that is missing or too old, what was found and what is needed.
+    """
+    _put_first(ROOT)
+    missing = [name for name in lesson_requirements() if _version(name) is None]
+    installed = _install(missing) if missing and _on_colab() else ""
+    _check_versions()
+    found = environment_report()
+    print(
+        f"Ready: Python {found['python']}, Keras {found['keras']} on TensorFlow "
+        f"{found['tensorflow']}, NumPy {found['numpy']}, {found['cores']} cores.{installed}"
+    )
+
+
+def _check_versions():
+    for name, wanted in lesson_requirements().items():
+        found = _version(name)
+        if found is None:
+            raise ImportError(
+                f"This course needs {name}{wanted}, which is not installed: run "
+                f'%pip install "{name}{wanted}" in a cell, then run this cell again.'
+            )
+        floor = min((part for part in wanted if part.operator == ">="), key=str)
+        if not floor.contains(found, prereleases=True):
+            raise ImportError(
+                f"This course needs {name} {floor.version} or newer, found {found}: run "
+                f'%pip install "{name}{wanted}" in a cell, restart the kernel and try again.'
+            )
+
+
+def _put_first(root):
+    """Make `import utils` find the course's, whatever else has that name."""
+    for name in [name for name in sys.modules if name == "utils" or name.startswith("utils.")]:
+        if not str(getattr(sys.modules[name], "__file__", "")).startswith(str(root)):
+            del sys.modules[name]
+    if str(root) in sys.path:
+        sys.path.remove(str(root))
+    sys.path.insert(0, str(root))
+
+
+def _install(names):
+    """Install packages that Colab lacks, never one that the running kernel depends on."""
+    names = [name for name in names if name not in NEVER_INSTALLED]
+    wanted = [f"{name}{lesson_requirements()[name]}" for name in names]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *wanted], check=False)
+    importlib.invalidate_caches()
+    return f" Installed {', '.join(names)}." if names else ""
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _on_colab():
+    return "google.colab" in sys.modules or bool(
+        importlib.util.find_spec("google") and importlib.util.find_spec("google.colab")
+    )
+
+
+if __name__ == "set_up":
+    set_up()
