@@ -31,17 +31,17 @@ test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook exec
 	$(BIN)/python -m pytest
 
 test-browser: .venv/.test  ## drive a real JupyterLab in headless Chromium (skips without Chromium)
-	$(BIN)/python -m pytest -m browser -n 0 --nbval-skip tests
+	$(BIN)/python -m pytest -m browser -n 0 -s tests
 
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
-	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)
 
 format: .venv/.test  ## put code and notebooks in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 lock: .venv/.test  ## compile the tested pins anew from pyproject.toml
-	$(BIN)/python tools/lock.py
+	$(BIN)/python -m tools.lock
 
 address: .venv/.test  ## say where the course is published: make address REPO=owner/name
-	$(BIN)/python tools/address.py $(REPO)
+	$(BIN)/python -m tools.address $(REPO)

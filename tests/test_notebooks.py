@@ -1,0 +1,168 @@
+"""The stored notebooks keep the house's rules, and each rule can fail."""
+
+import copy
+
+import nbformat
+import numpy as np
+import pytest
+
+from tools import notebooks, rules
+from utils import descent
+
+LESSONS = rules.lessons()
+QUIZZES = sorted((rules.ROOT / "notebooks" / "quiz").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_keeps_the_rules(path):
+    assert rules.problems(nbformat.read(path, as_version=4), path) == []
+
+
+@pytest.mark.parametrize("path", QUIZZES, ids=lambda path: path.stem)
+def test_quiz_explains_every_answer(path):
+    assert rules.quiz_problems(path) == []
+
+
+def test_lessons_are_numbered_without_gaps():
+    assert [int(path.name[:2]) for path in LESSONS] == list(range(1, len(LESSONS) + 1))
+
+
+def _figure(notebook):
+    return next(
+        output
+        for cell in rules.code_cells(notebook)
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    )
+
+
+def _spoil_count(nb):
+    rules.code_cells(nb)[3].execution_count = 77
+
+
+def _spoil_output(nb):
+    cell = next(cell for cell in rules.code_cells(nb) if "gradient 20.0" in rules.printed(cell))
+    cell.outputs[0].text = cell.outputs[0].text.replace("20.0", "21.0")
+
+
+def _spoil_source(nb):
+    rules.code_cells(nb)[1].source += "\nx = 3"
+
+
+def _spoil_badge(nb):
+    nb.cells[0].source = nb.cells[0].source.replace("/01_", "/02_")
+
+
+def _spoil_title(nb):
+    nb.cells[3].source = "# Another title"
+
+
+def _spoil_quiet(nb):
+    rules.code_cells(nb)[2].outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text="oneDNN custom operations are on")
+    ]
+
+
+def _spoil_error(nb):
+    rules.code_cells(nb)[2].outputs = [
+        nbformat.v4.new_output("error", ename="ValueError", evalue="", traceback=[])
+    ]
+
+
+def _spoil_setup(nb):
+    cell = rules.code_cells(nb)[0]
+    cell.source = cell.source.replace("https://github.com", "https://example.org")
+
+
+def _spoil_length(nb):
+    rules.code_cells(nb)[4].source = "\n".join(["x = 1"] * 21)
+
+
+def _spoil_paragraph(nb):
+    nb.cells[4].source = "word " * 91
+
+
+def _spoil_section(nb):
+    for cell in nb.cells:
+        cell.source = cell.source.replace("## Myths on trial", "## Myths")
+
+
+def _spoil_link(nb):
+    nb.cells[3].source += " [there](nowhere.ipynb)"
+
+
+def _spoil_alt(nb):
+    _figure(nb).metadata = {}
+
+
+def _spoil_size(nb):
+    _figure(nb).data["image/png"] = "A" * 140_000
+
+
+def _spoil_quiz(nb):
+    for cell in rules.code_cells(nb):
+        cell.source = cell.source.replace("quiz.ask", "quiz.skip")
+
+
+def _spoil_prose(nb):
+    nb.cells[6].source += "\n\nAfter ten updates we are at 3.4877."
+
+
+def _spoil_metadata(nb):
+    nb.metadata["widgets"] = {}
+
+
+SPOILERS = {
+    _spoil_count: "executed_in_order", _spoil_output: "fresh", _spoil_source: "fresh",
+    _spoil_badge: "headed", _spoil_title: "headed", _spoil_quiet: "quiet", _spoil_error: "quiet",
+    _spoil_setup: "set_up", _spoil_length: "readable", _spoil_paragraph: "readable",
+    _spoil_section: "readable", _spoil_link: "linked", _spoil_alt: "figures",
+    _spoil_size: "figures", _spoil_quiz: "quizzed", _spoil_prose: "numbers_shown",
+    _spoil_metadata: "normalised",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"), SPOILERS.items(), ids=lambda it: getattr(it, "__name__", it)
+)
+def test_each_rule_notices_its_breach(spoil, rule):
+    notebook = copy.deepcopy(nbformat.read(LESSONS[0], as_version=4))
+    spoil(notebook)
+    assert any(problem.startswith(rule) for problem in rules.problems(notebook, LESSONS[0]))
+
+
+def test_every_rule_is_tried():
+    assert set(SPOILERS.values()) == {rule.__name__ for rule in rules.RULES}
+
+
+def test_stale_utils_are_noticed(monkeypatch):
+    notebook = nbformat.read(LESSONS[0], as_version=4)
+    fewer = notebooks.utils_files()[:-1]
+    monkeypatch.setattr(notebooks, "utils_files", lambda: fewer)
+    assert any("utils changed" in problem for problem in rules.fresh(notebook, LESSONS[0]))
+
+
+def _taught(path, name):
+    """Return a function as the lesson that teaches it defines it."""
+    for cell in rules.code_cells(nbformat.read(path, as_version=4)):
+        if f"def {name}(" in cell.source:
+            scope = {"np": np}
+            exec(cell.source, scope)
+            return scope[name]
+    raise AssertionError(f"{path.name} does not define {name}")
+
+
+def test_taught_gradient_descent_is_the_imported_one():
+    taught = _taught(LESSONS[0], "gradient_descent")
+    for rate in (0.05, 0.2, 0.5, 0.9, 1.0, 1.1):
+        np.testing.assert_array_equal(
+            taught(lambda x: 2 * x, 10.0, rate, 30),
+            descent.gradient_descent(lambda x: 2 * x, 10.0, rate, 30),
+        )
+
+
+def test_taught_power_iteration_is_the_imported_one():
+    taught = _taught(LESSONS[1], "largest_curvature")
+    matrix = np.diag([5.0, 2.0, 0.1])
+    mine, theirs = (find(lambda v: matrix @ v, 3) for find in (taught, descent.largest_curvature))
+    assert mine == pytest.approx(theirs, rel=1e-9)

@@ -1,0 +1,121 @@
+"""The project's files agree with each other: packages, pins, addresses, lesson table."""
+
+import re
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from tools import address, rules
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCKS = ("requirements.txt", "requirements-test.txt")
+
+
+def ranges(lines):
+    return {Requirement(line).name: Requirement(line).specifier for line in lines}
+
+
+def pins(name):
+    """Return {package: set of pinned versions}; a version may differ between Pythons."""
+    found = {}
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            pin = Requirement(line)
+            (only,) = pin.specifier
+            assert only.operator == "=="
+            found.setdefault(pin.name, set()).add(only.version)
+    return found
+
+
+def test_conda_lists_what_pyproject_lists():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python, pip, packages = conda["dependencies"]
+    assert python == "python" + PROJECT["project"]["requires-python"]
+    assert pip == "pip"
+    assert ranges(packages["pip"]) == ranges(PROJECT["project"]["dependencies"])
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("requirements.txt", PROJECT["project"]["dependencies"]),
+        ("requirements-test.txt", PROJECT["project"]["dependencies"]),
+        ("requirements-test.txt", PROJECT["dependency-groups"]["test"]),
+    ],
+)
+def test_pins_lie_in_the_ranges(lock, wanted):
+    pinned = pins(lock)
+    for name, allowed in ranges(wanted).items():
+        assert pinned.get(name), f"{name} is not pinned in {lock}; run make lock"
+        for version in pinned[name]:
+            assert SpecifierSet(str(allowed)).contains(version), (name, version, lock)
+
+
+def test_both_locks_pin_the_same_versions():
+    learner, contributor = map(pins, LOCKS)
+    assert {name: contributor[name] for name in learner} == learner
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_locks_name_no_index(lock):
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"^--|^-[a-z] ", text, flags=re.MULTILINE)
+
+
+def test_every_dependency_says_why():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if re.match(r'    "[a-z]', line) and ">=" in line]
+    assert len(lines) == len(PROJECT["project"]["dependencies"]) + len(
+        PROJECT["dependency-groups"]["test"]
+    )
+    for line in lines:
+        assert len(line.partition("#")[2]) > 20, line
+
+
+def test_readme_lists_every_lesson_as_it_is():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in rules.lessons():
+        first = nbformat.read(path, as_version=4).cells[0].source
+        title = first.splitlines()[0].removeprefix("# ")
+        minutes = re.search(r"\*\*Minutes\*\* \| ([^|]+?) \|", first).group(1)
+        badge = re.search(r"\[!\[Open in Colab\].*", first).group(0)
+        assert f"| [{title}](notebooks/{path.name}) | {minutes} | {badge} |" in text
+
+
+def test_links_of_the_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert "://" in target or (ROOT / target).exists(), target
+
+
+def test_address_moves_everywhere_at_once(tmp_path, monkeypatch):
+    for name in ("pyproject.toml", "README.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "notebooks").mkdir()
+    lesson = tmp_path / "notebooks" / rules.lessons()[0].name
+    lesson.write_text(rules.lessons()[0].read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(address, "ROOT", tmp_path)
+    old = rules.address().removeprefix("https://github.com/")
+    address.main(["someone/learning"])
+    for path in (tmp_path / "pyproject.toml", tmp_path / "README.md", lesson):
+        text = path.read_text(encoding="utf-8")
+        assert "someone/learning" in text
+        assert old not in text
+    moved = nbformat.read(lesson, as_version=4)
+    assert list(rules.fresh(moved, lesson)) == []
+    monkeypatch.setattr(rules, "address", lambda: "https://github.com/someone/learning")
+    assert rules.problems(moved, rules.lessons()[0]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], [""], ["only-a-name"], ["https://github.com/a/b"], ["a/b c"]]
+)
+def test_address_refuses_what_is_none(wrong):
+    with pytest.raises(SystemExit, match="REPO must be owner/name"):
+        address.main(wrong)

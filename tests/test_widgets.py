@@ -1,0 +1,151 @@
+"""Views, pictures and figures, without a browser."""
+
+import inspect
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils import landscapes, plotting, quiz, widgets
+
+VIEWS = {
+    widgets.explore_parabola: (widgets.parabola_figure, widgets.parabola_numbers),
+    widgets.explore_ravine: (widgets.ravine_figure, widgets.ravine_numbers),
+    widgets.explore_wells: (widgets.wells_figure, widgets.wells_numbers),
+}
+names = pytest.mark.parametrize("explore", VIEWS, ids=lambda explore: explore.__name__)
+
+
+def pixels(view):
+    return np.asarray(Image.open(io.BytesIO(view.image.value)).convert("RGB")).astype(int)
+
+
+@names
+def test_every_slider_changes_picture_and_words(explore):
+    view = explore()
+    for control in view.controls.values():
+        before, words = pixels(view), view.sentence.value
+        control.value = control.value * 0.8
+        assert np.abs(pixels(view) - before).max() > 50
+        assert view.sentence.value != words
+        assert 'role="status"' in view.sentence.value
+
+
+@names
+def test_sliders_survive_their_whole_range(explore):
+    view = explore()
+    for control in view.controls.values():
+        base = getattr(control, "base", None)
+        for end in (control.min, control.max):
+            control.value = base**end if base else end
+            assert pixels(view).shape[0] > 300
+
+
+@names
+def test_still_and_moving_pictures_are_the_same(explore):
+    view = explore()
+    still_figure, _ = VIEWS[explore]
+    values = {name: control.value for name, control in view.controls.items()}
+    buffer = io.BytesIO()
+    still_figure(**values).savefig(buffer, format="png")
+    still = np.asarray(Image.open(buffer).convert("RGB")).astype(int)
+    assert still.shape == pixels(view).shape
+    assert np.mean(np.abs(still - pixels(view)) > 40) < 0.002
+
+
+@names
+def test_controls_are_labelled_and_named_like_the_arguments(explore):
+    view, numbers = explore(), VIEWS[explore][1]
+    assert set(view.controls) <= set(inspect.signature(numbers).parameters)
+    assert all(control.description for control in view.controls.values())
+
+
+@names
+def test_view_has_a_still_word_for_readers_without_widgets(explore):
+    bundle = explore()._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert data["text/plain"].startswith("An interactive view")
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_parabola_numbers_are_the_theory():
+    numbers = widgets.parabola_numbers(0.9, 2.0)
+    assert numbers["path"][10] == pytest.approx(1.0737418240)
+    assert "overshoots and converges" in numbers["summary"]
+    assert "in one step" in widgets.parabola_numbers(50, 0.02)["words"]
+
+
+def test_wells_numbers_obey_the_law():
+    small, middle, large = (widgets.wells_numbers(rate, -1.2) for rate in (0.04, 0.3, 1.5))
+    assert "settles in the sharp minimum" in small["summary"]
+    assert "settles in the flat minimum" in middle["summary"]
+    assert "still unsettled after 300" in large["summary"]
+    assert set(np.unique(middle["basins"])) == {1}
+    assert set(np.unique(small["basins"])) == {0, 1}
+
+
+def test_ravine_numbers_name_the_balance():
+    numbers = widgets.ravine_numbers(2 / 4.2, 20, 60)
+    assert numbers["multipliers"][0] == pytest.approx(-numbers["multipliers"][1])
+    assert "diverges" in widgets.ravine_numbers(0.51, 20, 60)["summary"]
+
+
+def test_show_carries_the_sentence(capsys, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(plotting, "display", lambda data, **options: shown.update(data, **options))
+    figure = plotting.plot_lines({"a": np.arange(1, 5)}, "update", "loss", yscale="log")
+    plotting.show(figure, alt='a line that rises from "1" to 4 & stops')
+    assert shown["metadata"]["image/png"]["alt"].startswith("a line that rises")
+    assert 'alt="a line that rises from &quot;1&quot; to 4 &amp; stops"' in shown["text/html"]
+
+
+def test_still_figures_label_their_axes():
+    path = np.array([10.0, -8.0, 6.0])
+    rates = np.geomspace(0.1, 1, 5)
+    waves = landscapes.waves()
+    for figure in (
+        plotting.plot_descents(landscapes.parabola(), {"a": path, "b": path}),
+        plotting.plot_limits({"x": 0.1, "y": 10.0}, {"band": (0.01, 1)}),
+        plotting.plot_ravine({"a": np.ones((3, 2))}, landscapes.ravine_loss),
+        plotting.plot_endings(rates, np.ones((3, 5)), waves, {"limit": 0.5}),
+    ):
+        axes = figure.axes
+        assert any(axis.get_xlabel() for axis in axes)
+        assert any(axis.get_ylabel() or axis.get_yticklabels() for axis in axes)
+
+
+def test_labels_at_line_ends_keep_apart():
+    heights = np.linspace(1, 2, 10)
+    figure = plotting.plot_lines({"a": heights, "b": heights, "c": heights}, "x", "y")
+    places = sorted(note.xy[1] for note in figure.axes[0].texts)
+    assert np.all(np.diff(places) > 0.08)
+
+
+def test_prediction_and_outcome(capsys):
+    quiz.predict("x", None)
+    quiz.compare("x", 1.0737)
+    quiz.predict("x", 1.05)
+    quiz.compare("x", 1.0737)
+    quiz.predict("x", 12)
+    quiz.compare("x", 1.0737)
+    quiz.predict("which", " X1 ")
+    quiz.compare("which", "x1")
+    said = capsys.readouterr().out
+    for words in ("No guess yet", "You made no guess", "Well predicted", "but it is 1.074"):
+        assert words in said
+    assert said.count("Well predicted") == 2
+
+
+def test_quiz_names_what_there_is():
+    with pytest.raises(ValueError, match="name must be one of 01_what_is_a_learning_rate, 02_"):
+        quiz.ask("13_missing")
+
+
+def test_quiz_has_a_printed_form():
+    questions = quiz.load_questions("02_recall")
+    printed = quiz.printed_form(questions)
+    for number, question in enumerate(questions, start=1):
+        assert f"{number}. {question['question']}" in printed
+        assert all(answer["answer"] in printed for answer in question["answers"])
+        assert all(answer["feedback"] not in printed for answer in question["answers"])

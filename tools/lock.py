@@ -1,0 +1,22 @@
+"""Compile the tested pins of pyproject.toml for every platform: make lock."""
+
+import subprocess
+import sys
+
+COMMON = ["pyproject.toml", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest"]
+LOCKS = {
+    "requirements.txt": [],
+    "requirements-test.txt": ["--group", "test", "-c", "requirements.txt"],
+}
+
+
+def main():
+    """Write both lock files; neither says where packages come from."""
+    for path, options in LOCKS.items():
+        command = ["uv", "pip", "compile", *COMMON, "--no-header", "--quiet", *options, "-o", path]
+        subprocess.run([sys.executable, "-m", *command], check=True)
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
