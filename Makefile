@@ -23,7 +23,7 @@ help:  ## list the commands
 	@touch $@
 
 lab: .venv/.lab  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
-	$(BIN)/jupyter lab $(LAB_ARGS) $(FIRST)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook executed
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """The project's files agree with each other: packages, pins, addresses, lesson table."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 
 import nbformat
@@ -92,6 +94,14 @@ def test_links_of_the_readme_lead_somewhere():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert "://" in target or (ROOT / target).exists(), target
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_lab_opens_lesson_1_and_hands_arguments_on():
+    command = ["make", "-n", "lab", "LAB_ARGS=--no-browser --port 8890"]
+    plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert plan.splitlines()[-1].endswith("--no-browser --port 8890")
+    assert f"/lab/tree/notebooks/{rules.lessons()[0].name} " in plan
 
 
 def test_address_moves_everywhere_at_once(tmp_path, monkeypatch):
