@@ -93,6 +93,19 @@ def array(name, value, dimensions=None):
     return result.astype(float)
 
 
+def not_negative(name, numbers):
+    """Return `numbers`, already checked to be numbers, if none is below zero.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its smallest value and what is allowed.
+    """
+    if np.any(np.asarray(numbers) < 0):
+        raise ValueError(f"{name} must not be negative, got {np.min(numbers):g}")
+    return numbers
+
+
 def one_of(name, value, allowed):
     """Return `value` if it is among `allowed`.
 

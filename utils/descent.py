@@ -85,13 +85,13 @@ def stability_limit(largest_curvature):
 
 def fastest_learning_rate(largest_curvature, smallest_curvature):
     """Return 2/(L + μ): it shrinks the slowest direction of a quadratic fastest."""
-    largest, smallest = _curvature_pair(largest_curvature, smallest_curvature)
+    largest, smallest = curvature_pair(largest_curvature, smallest_curvature)
     return 2 / (largest + smallest)
 
 
 def convergence_rate(largest_curvature, smallest_curvature):
     """Return (κ − 1)/(κ + 1): the factor per update at the fastest learning rate."""
-    largest, smallest = _curvature_pair(largest_curvature, smallest_curvature)
+    largest, smallest = curvature_pair(largest_curvature, smallest_curvature)
     return (largest - smallest) / (largest + smallest)
 
 
@@ -184,7 +184,8 @@ def largest_curvature(hessian_product, size, iterations=10_000, tolerance=1e-12,
     return estimate
 
 
-def _curvature_pair(largest, smallest):
+def curvature_pair(largest, smallest):
+    """Return both as floats if they are positive and in this order, or say what is wrong."""
     largest = checks.positive_number("largest_curvature", largest)
     smallest = checks.positive_number("smallest_curvature", smallest)
     if smallest > largest:
