@@ -138,3 +138,17 @@ def test_colab_gets_what_it_lacks_and_nothing_else(monkeypatch, capsys):
     assert [name for name in installed if not name.startswith("jupyterquiz")] == []
     assert len(installed) == 1
     assert capsys.readouterr().out.count("Installed jupyterquiz.") == 1
+
+
+def test_tensorflow_starts_without_a_word():
+    after = "import keras, tensorflow; print(keras.backend.backend(), keras.ops.sum([1.0, 2.0]))"
+    result = run_cell(ROOT, {**os.environ, "KERAS_BACKEND": "torch"}, after=after)
+    assert "tensorflow tf.Tensor(3.0" in result.stdout
+    assert result.stderr == ""
+
+
+def test_errors_of_a_quiet_import_are_still_seen(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise RuntimeError('broken install')")
+    code = "import sys, pathlib; sys.path.insert(0, str(pathlib.Path.cwd())); import tensorflow"
+    result = run_cell(ROOT, after=code.replace("pathlib.Path.cwd()", repr(str(tmp_path))))
+    assert "RuntimeError: broken install" in result.stderr

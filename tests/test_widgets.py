@@ -13,6 +13,7 @@ VIEWS = {
     widgets.explore_parabola: (widgets.parabola_figure, widgets.parabola_numbers),
     widgets.explore_ravine: (widgets.ravine_figure, widgets.ravine_numbers),
     widgets.explore_wells: (widgets.wells_figure, widgets.wells_numbers),
+    widgets.explore_race: (widgets.race_figure, widgets.race_numbers),
 }
 names = pytest.mark.parametrize("explore", VIEWS, ids=lambda explore: explore.__name__)
 
@@ -89,6 +90,16 @@ def test_ravine_numbers_name_the_balance():
     numbers = widgets.ravine_numbers(2 / 4.2, 20, 60)
     assert numbers["multipliers"][0] == pytest.approx(-numbers["multipliers"][1])
     assert "diverges" in widgets.ravine_numbers(0.51, 20, 60)["summary"]
+
+
+def test_race_shows_who_minds_the_loss_scale():
+    plain, scaled = (widgets.race_numbers(0.05, scale)["losses"] for scale in (1.0, 100.0))
+    sgd, momentum, rmsprop, adam = range(4)
+    for indifferent in (rmsprop, adam):
+        np.testing.assert_allclose(plain[indifferent], scaled[indifferent], rtol=1e-3)
+    for scaling in (sgd, momentum):
+        assert not scaled[scaling][-1] < 1
+    assert "Worse off than at the start: SGD" in widgets.race_numbers(0.6, 1.0)["summary"]
 
 
 def test_show_carries_the_sentence(capsys, monkeypatch):

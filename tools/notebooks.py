@@ -84,7 +84,7 @@ def stamp(notebook):
 
 def utils_files():
     """Return the files of `utils`, in a fixed order."""
-    return sorted((ROOT / "utils").glob("*.py"))
+    return sorted((ROOT / "utils").rglob("*.py"))
 
 
 def _hash(thing):

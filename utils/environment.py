@@ -4,6 +4,8 @@ The cell runs this file by its path, so that no other file or package called `ut
 stand in the way. It imports nothing of the course.
 """
 
+import contextlib
+import importlib.abc
 import importlib.metadata
 import importlib.util
 import os
@@ -52,6 +54,7 @@ def set_up():
         Names the package that is missing or too old, what was found and what is needed.
     """
     _put_first(ROOT)
+    _calm_tensorflow()
     missing = [name for name in lesson_requirements() if _version(name) is None]
     installed = _install(missing) if missing and _on_colab() else ""
     _check_versions()
@@ -60,6 +63,52 @@ def set_up():
         f"Ready: Python {found['python']}, Keras {found['keras']} on TensorFlow "
         f"{found['tensorflow']}, NumPy {found['numpy']}, {found['cores']} cores.{installed}"
     )
+
+
+def _calm_tensorflow():
+    """See that Keras starts TensorFlow, and that TensorFlow starts without its log lines."""
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        sys.meta_path[:] = [it for it in sys.meta_path if type(it).__name__ != "QuietImport"]
+        sys.meta_path.insert(0, QuietImport())
+
+
+class QuietImport(importlib.abc.MetaPathFinder):
+    """Lets `import tensorflow` happen with the process's stderr closed.
+
+    TensorFlow's compiled part writes several lines there before it reads any setting.
+    Python's own errors are not affected.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        """Answer for tensorflow, once; the ordinary search finds everything else."""
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            loud = spec.loader.exec_module
+
+            def quiet(module):
+                with _silent_stderr():
+                    loud(module)
+
+            spec.loader.exec_module = quiet
+        return spec
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_versions():

@@ -1,0 +1,34 @@
+"""Interactive views. Each comes in three parts, beside each other in one file.
+
+`..._numbers(...)` computes what a picture shows from plain numbers; `..._figure(...)` draws it
+once, for print; `explore_...()` puts sliders in front of it. A picture has a `figure` and a
+method `draw(...)` that moves the lines and texts marked `animated`.
+"""
+
+from utils.widgets.descent import (
+    explore_parabola,
+    explore_ravine,
+    explore_wells,
+    parabola_figure,
+    parabola_numbers,
+    ravine_figure,
+    ravine_numbers,
+    wells_figure,
+    wells_numbers,
+)
+from utils.widgets.optimizers import explore_race, race_figure, race_numbers
+
+__all__ = [
+    "explore_parabola",
+    "explore_race",
+    "explore_ravine",
+    "explore_wells",
+    "parabola_figure",
+    "parabola_numbers",
+    "race_figure",
+    "race_numbers",
+    "ravine_figure",
+    "ravine_numbers",
+    "wells_figure",
+    "wells_numbers",
+]
