@@ -540,3 +540,11 @@ def test_more_updates_do_not_help_the_compounding_decay():
         for updates in (200, 1000, 4000)
     ]
     assert ends == pytest.approx([ends[0]] * 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 5.0])  # the last one overflows
+def test_one_training_alone_gets_the_numbers_it_gets_among_many(scale):
+    rates = np.stack([scale * schedules.cosine(1.0, 400)(T), scale * schedules.constant(1.0)(T)])
+    together = noisy_descent.second_moments(rates)
+    for alone, row in zip(rates, together):
+        np.testing.assert_array_equal(noisy_descent.second_moments(alone), row)

@@ -38,13 +38,23 @@ def second_moments(rates, curvatures=SPECTRUM, noise=0.1, start=1.0):
         inf and nan where the numbers of a diverging training are too large.
     """
     rates, curvatures, noise, start = _noisy_training(rates, curvatures, noise, start)
-    square = np.broadcast_to(start**2, rates.shape[:-1] + curvatures.shape)
-    squares = [square]
     with np.errstate(over="ignore", invalid="ignore"):
-        for rate in np.moveaxis(rates, -1, 0)[..., None]:
-            square = (1 - rate * curvatures) ** 2 * square + (rate * noise) ** 2
-            squares.append(square)
-    return np.stack(squares, axis=-2)
+        shrink = (1 - rates[..., None] * curvatures) ** 2
+        kick = (rates[..., None] * noise) ** 2
+        if rates.ndim == 1:  # plain floats make the same numbers, ten times as fast
+            columns = zip((start**2).tolist(), shrink.T.tolist())
+            return np.stack([_follow(*it, kick[:, 0].tolist()) for it in columns], axis=-1)
+        first = np.broadcast_to(start**2, shrink.shape[:-2] + curvatures.shape)
+        steps = (np.moveaxis(part, -2, 0) for part in (shrink, kick))
+        return np.stack(_follow(first, *steps), axis=-2)
+
+
+def _follow(square, shrink, kick):
+    squares = [square]
+    for factor, addend in zip(shrink, kick):
+        square = factor * square + addend
+        squares.append(square)
+    return squares
 
 
 def expected_loss(rates, curvatures=SPECTRUM, noise=0.1, start=1.0):

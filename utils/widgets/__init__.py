@@ -3,7 +3,11 @@
 `..._numbers(...)` computes what a picture shows from plain numbers; `..._figure(...)` draws it
 once, for print; `explore_...()` puts sliders in front of it. A picture has a `figure` and a
 method `draw(...)` that moves the lines and texts marked `animated`.
+
+The views of `utils.widgets.sweeps` need Keras, and are imported when one is asked for.
 """
+
+import importlib
 
 from utils.widgets.descent import (
     explore_parabola,
@@ -17,12 +21,16 @@ from utils.widgets.descent import (
     wells_numbers,
 )
 from utils.widgets.optimizers import explore_race, race_figure, race_numbers
+from utils.widgets.schedules import explore_mixer, mixer_figure, mixer_numbers
 
 __all__ = [
+    "explore_mixer",
     "explore_parabola",
     "explore_race",
     "explore_ravine",
     "explore_wells",
+    "mixer_figure",
+    "mixer_numbers",
     "parabola_figure",
     "parabola_numbers",
     "race_figure",
@@ -32,3 +40,9 @@ __all__ = [
     "wells_figure",
     "wells_numbers",
 ]
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(importlib.import_module("utils.widgets.sweeps"), name)

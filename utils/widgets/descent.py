@@ -4,7 +4,7 @@ import ipywidgets
 import numpy as np
 
 from utils import descent, landscapes
-from utils.plotting import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, new_figure
+from utils.plotting.style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, new_figure
 from utils.widgets.view import View, log_slider, slider, still
 
 WELLS = landscapes.wells()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from utils import landscapes, optimizers
-from utils.plotting import COLOURS, GREEN, LINES, MARKERS, new_figure
+from utils.plotting.style import COLOURS, GREEN, LINES, MARKERS, new_figure
 from utils.widgets.view import View, log_slider, still
 
 RACERS = {

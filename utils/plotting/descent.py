@@ -1,77 +1,9 @@
-"""Every kind of still figure in the course, in one style.
+"""The figures of lessons 1 and 2."""
 
-The functions take arrays and draw them; they compute nothing that they show. Importing this
-module sets the course's style. Colours are told apart by colour-blind readers (Okabe & Ito,
-"Color Universal Design", 2008), and line style and marker differ wherever colour does.
-"""
-
-import base64
-import io
-import itertools
-
-import matplotlib
 import numpy as np
-from IPython.display import display
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
-ORANGE, PURPLE, SKY, GREY = "#E69F00", "#CC79A7", "#56B4E9", "#767676"
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "#000000")
-LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-matplotlib.rcParams.update(
-    {
-        "figure.dpi": 100,
-        "savefig.dpi": 100,
-        "font.size": 11,
-        "axes.titlesize": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e4e4e4",
-        "grid.linewidth": 0.8,
-        "lines.linewidth": 2,
-        "lines.markersize": 5,
-        "legend.frameon": False,
-        "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
-    }
-)
-
-
-def new_figure(rows=1, columns=1, width=7.5, height=3.6, **options):
-    """Return a figure in the course's style and its axes.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Panels.
-    width, height : float
-        Inches; at 100 dots an inch, 7.5 inches fill the column of a small laptop.
-    **options
-        For `Figure.subplots`.
-    """
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, **options)
-
-
-def show(figure, alt):
-    """Display a figure with a sentence that says what it shows, for those who can't see it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    picture = base64.b64encode(buffer.getvalue()).decode()
-    spoken = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    display(
-        {
-            "image/png": picture,
-            "text/plain": f"Figure: {alt}",
-            # JupyterLab shows this one: it alone carries the sentence to a screen reader.
-            "text/html": f'<img alt="{spoken}" src="data:image/png;base64,{picture}">',
-        },
-        metadata={"image/png": {"alt": alt}},
-        raw=True,
-    )
+from utils.plotting.style import BLUE, GREEN, GREY, LINES, ORANGE, SKY, VERMILLION, new_figure
 
 
 def plot_descents(landscape, paths, columns=3, steps=10):
@@ -105,56 +37,6 @@ def plot_descents(landscape, paths, columns=3, steps=10):
     for panel in axes[:, 0]:
         panel.set_ylabel("loss f(x)")
     return figure
-
-
-def plot_lines(lines, xlabel, ylabel, x=None, xscale="linear", yscale="linear", limits=None):
-    """Draw named lines, each labelled at its end.
-
-    Parameters
-    ----------
-    lines : dict of str to array of shape (n,)
-        Labels and heights.
-    xlabel, ylabel : str
-        With units.
-    x : array of shape (n,), optional
-        Positions; 0, 1, 2, ... by default.
-    xscale, yscale : str
-        "linear" or "log".
-    limits : tuple of two floats, optional
-        Bottom and top of the picture.
-    """
-    figure, axes = new_figure()
-    axes.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-    ends = []
-    for number, (label, heights) in enumerate(lines.items()):
-        positions = np.arange(len(heights)) if x is None else np.asarray(x)
-        look = {"color": COLOURS[number], "linestyle": LINES[number], "marker": MARKERS[number]}
-        axes.plot(positions, heights, markevery=max(1, len(heights) // 12), **look)
-        ends.append((label, np.asarray(heights, dtype=float), COLOURS[number]))
-    if limits is not None:
-        axes.set_ylim(limits)
-    _label_ends(axes, ends)
-    return figure
-
-
-def _label_ends(axes, ends):
-    """Write each line's label to the right of its last visible point, none over another."""
-    low, high = axes.get_ylim()
-    scale = np.log if axes.get_yscale() == "log" else np.asarray
-    span = scale(high) - scale(low)
-    places = []
-    for label, heights, colour in ends:
-        seen = np.flatnonzero(np.isfinite(heights) & (heights >= low) & (heights <= high))
-        if len(seen):
-            height = (scale(heights[seen[-1]]) - scale(low)) / span
-            places.append([height, label, colour])
-    places.sort()
-    for lower, upper in itertools.pairwise(places):
-        upper[0] = max(upper[0], lower[0] + 0.085)
-    for height, label, colour in places:
-        axes.annotate(
-            label, (1.01, height), xycoords="axes fraction", color=colour, va="center", fontsize=10
-        )
 
 
 def plot_limits(limits, bands):

@@ -1,0 +1,92 @@
+"""Named lines, in one picture or in a panel each."""
+
+import itertools
+
+import numpy as np
+
+from utils.plotting.style import BLUE, COLOURS, LINES, MARKERS, SKY, new_figure
+
+
+def plot_lines(
+    lines, xlabel, ylabel, x=None, xscale="linear", yscale="linear", limits=None, legend=False
+):
+    """Draw named lines, each labelled at its end.
+
+    Parameters
+    ----------
+    lines : dict of str to array of shape (n,)
+        Labels and heights.
+    xlabel, ylabel : str
+        With units.
+    x : array of shape (n,), optional
+        Positions; 0, 1, 2, ... by default.
+    xscale, yscale : str
+        "linear" or "log".
+    limits : tuple of two floats, optional
+        Bottom and top of the picture.
+    legend : bool
+        Name the lines in a box instead, for those that end in one place.
+    """
+    figure, axes = new_figure()
+    axes.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    ends = []
+    for number, (label, heights) in enumerate(lines.items()):
+        positions = np.arange(len(heights)) if x is None else np.asarray(x)
+        look = {"color": COLOURS[number], "linestyle": LINES[number], "marker": MARKERS[number]}
+        axes.plot(positions, heights, label=label, markevery=max(1, len(heights) // 12), **look)
+        ends.append((label, np.asarray(heights, dtype=float), COLOURS[number]))
+    if limits is not None:
+        axes.set_ylim(limits)
+    if legend:
+        axes.legend()
+    else:
+        _label_ends(axes, ends)
+    return figure
+
+
+def _label_ends(axes, ends):
+    """Write each line's label to the right of its last visible point, none over another."""
+    low, high = axes.get_ylim()
+    scale = np.log if axes.get_yscale() == "log" else np.asarray
+    span = scale(high) - scale(low)
+    places = []
+    for label, heights, colour in ends:
+        seen = np.flatnonzero(np.isfinite(heights) & (heights >= low) & (heights <= high))
+        if len(seen):
+            height = (scale(heights[seen[-1]]) - scale(low)) / span
+            places.append([height, label, colour])
+    places.sort()
+    for lower, upper in itertools.pairwise(places):
+        upper[0] = max(upper[0], lower[0] + 0.085)
+    for height, label, colour in places:
+        axes.annotate(
+            label, (1.01, height), xycoords="axes fraction", color=colour, va="center", fontsize=10
+        )
+
+
+def plot_panels(lines, xlabel, ylabel, columns=4):
+    """Draw named lines in small panels of their own with common axes, filled to the bottom.
+
+    Parameters
+    ----------
+    lines : dict of str to array of shape (n,)
+        Titles and heights.
+    xlabel, ylabel : str
+        With units.
+    columns : int
+        Panels in a row.
+    """
+    rows = -(-len(lines) // columns)
+    figure, axes = new_figure(
+        rows, columns, height=1.55 * rows + 0.3, sharex=True, sharey=True, squeeze=False
+    )
+    for panel, (title, heights) in zip(axes.flat, lines.items()):
+        panel.plot(heights, color=BLUE, linewidth=1.5)
+        panel.fill_between(np.arange(len(heights)), heights, color=SKY, alpha=0.35, linewidth=0)
+        panel.set_title(title, fontsize=9)
+        panel.set_ylim(bottom=0)
+    for panel in axes[-1]:
+        panel.set_xlabel(xlabel)
+    for panel in axes[:, 0]:
+        panel.set_ylabel(ylabel)
+    return figure

@@ -1,0 +1,106 @@
+"""Figures of trainings: loss curves, sweeps, and range tests."""
+
+import numpy as np
+
+from utils.plotting.style import COLOURS, GREY, LINES, MARKERS, VERMILLION, new_figure
+
+
+def plot_histories(histories, ylabel="loss", columns=2):
+    """Draw training and validation curves, one panel for each training, all to one scale.
+
+    Parameters
+    ----------
+    histories : dict of str to dict
+        Titles, and Keras's histories: "loss" and "val_loss", each of shape (epochs,).
+    ylabel : str
+        With its unit.
+    columns : int
+        Panels in a row.
+    """
+    rows = -(-len(histories) // columns)
+    figure, axes = new_figure(
+        rows, columns, height=2.4 * rows, sharex=True, sharey=True, squeeze=False
+    )
+    for panel, (title, history) in zip(axes.flat, histories.items()):
+        epochs = np.arange(1, len(history["loss"]) + 1)
+        panel.plot(epochs, history["loss"], "-", color=COLOURS[0], label="training")
+        panel.plot(epochs, history["val_loss"], "--", color=COLOURS[1], label="validation")
+        panel.set(title=title, yscale="log")
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("{x:g}")
+    axes.flat[0].legend()
+    for panel in axes[-1]:
+        panel.set_xlabel("epoch")
+    for panel in axes[:, 0]:
+        panel.set_ylabel(ylabel)
+    return figure
+
+
+def plot_sweeps(results, metric, ylabel, epoch=-1, limits=None, yscale="linear"):
+    """Draw a metric against the learning rate: the mean of the seeds and its standard error.
+
+    A single sweep shows every seed as a dot.
+
+    Parameters
+    ----------
+    results : dict of str to SweepResult
+        Labels and sweeps.
+    metric : str
+        Keras's name, such as "val_accuracy".
+    ylabel : str
+        With its unit.
+    epoch : int
+        Which epoch, counted from 0; the last by default.
+    limits : tuple of two floats, optional
+        Bottom and top of the picture.
+    yscale : str
+        "linear" or "log".
+    """
+    figure, axes = new_figure(height=3.8)
+    axes.set(xscale="log", yscale=yscale, xlabel="learning rate η", ylabel=ylabel)
+    for number, (label, result) in enumerate(results.items()):
+        values = result.metrics[metric][:, :, epoch]
+        rates, colour = result.learning_rates, COLOURS[number]
+        if len(results) == 1:
+            axes.plot(rates, values, ".", color=colour, markersize=3, alpha=0.35)
+        lost = result.diverged.any(axis=1)
+        mean = np.where(lost, np.nan, values.mean(axis=1))
+        error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+        axes.fill_between(rates, mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)
+        look = {"linestyle": LINES[number], "marker": MARKERS[number], "markevery": 6}
+        axes.plot(rates, mean, color=colour, label=label, **look)
+        if lost.any():
+            height = 0.04 + 0.05 * number
+            where = axes.get_xaxis_transform()
+            axes.plot(rates[lost], np.full(lost.sum(), height), "x", color=colour, transform=where)
+    if limits is not None:
+        axes.set_ylim(limits)
+    if len(results) > 1 or any(result.diverged.any() for result in results.values()):
+        axes.plot([], [], "x", color=GREY, label="a seed diverged")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def plot_range_test(test, marks, band=None):
+    """Draw a range test's losses against its ramp, with learning rates to compare.
+
+    Parameters
+    ----------
+    test : RangeTest
+    marks : dict of str to float
+        Labels and learning rates, drawn as upright lines.
+    band : tuple of two floats, optional
+        The plateau of a sweep, drawn behind.
+    """
+    figure, axes = new_figure()
+    top = 1.6 * test.smoothed[0]
+    if band is not None:
+        axes.axvspan(*band, color="#dff0e8", label="plateau of the sweep")
+    axes.plot(test.learning_rates, test.losses, ".", color=GREY, markersize=3, label="one batch")
+    axes.plot(test.learning_rates, test.smoothed, color=COLOURS[0], label="smoothed")
+    for number, (label, rate) in enumerate(marks.items()):
+        look = {"color": VERMILLION, "linestyle": LINES[number], "linewidth": 1.5}
+        axes.axvline(rate, **look, label=f"{label}: {rate:.2g}")
+    axes.set(xscale="log", xlabel="learning rate η", ylabel="training loss", ylim=(0, top))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
