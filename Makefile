@@ -1,6 +1,6 @@
 # The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser notebooks format lock address
+.PHONY: help lab test test-browser test-long notebooks format lock address
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -32,6 +32,9 @@ test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook exec
 
 test-browser: .venv/.test  ## drive a real JupyterLab in headless Chromium (skips without Chromium)
 	$(BIN)/python -m pytest -m browser -n 0 -s tests
+
+test-long: .venv/.test  ## what takes minutes: random sweeps, killed workers, a local cluster
+	$(BIN)/python -m pytest -m long tests
 
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)
