@@ -39,6 +39,15 @@ def test_importing_utils_is_quick_and_light():
     assert float(took) < 0.3  # measured at about 0.001
 
 
+def test_the_first_lessons_do_not_wait_for_tensorflow():
+    code = "import sys; from utils import descent, landscapes, plotting, quiz, widgets, data; "
+    code += "print(sorted({'tensorflow', 'keras', 'pandas'} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
 def test_cell_is_the_same_in_every_lesson_and_short():
     cells = {
         rules.code_cells(nbformat.read(path, as_version=4))[0].source for path in rules.lessons()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tools import notebooks, rules
-from utils import descent
+from utils import descent, noisy_descent
 
 LESSONS = rules.lessons()
 QUIZZES = sorted((rules.ROOT / "notebooks" / "quiz").glob("*.json"))
@@ -166,3 +166,14 @@ def test_taught_power_iteration_is_the_imported_one():
     matrix = np.diag([5.0, 2.0, 0.1])
     mine, theirs = (find(lambda v: matrix @ v, 3) for find in (taught, descent.largest_curvature))
     assert mine == pytest.approx(theirs, rel=1e-9)
+
+
+def test_taught_expected_loss_is_the_imported_one():
+    taught = _taught(rules.ROOT / "notebooks" / "04_decay_and_schedules.ipynb", "expected_loss")
+    for rates in (np.full(300, 0.125), np.linspace(1.9, 0, 300), np.full(50, 2.5)):
+        for curvatures, noise, start in (((1.0, 0.1, 0.01), 0.1, 1.0), ((1.0,), 1.0, 10.0)):
+            np.testing.assert_allclose(
+                taught(rates, curvatures, noise, start),
+                noisy_descent.expected_loss(rates, curvatures, noise, start),
+                rtol=1e-12,
+            )

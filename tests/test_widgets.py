@@ -8,11 +8,15 @@ import pytest
 from PIL import Image
 
 from utils import landscapes, plotting, quiz, widgets
+from utils.plotting import style
 
 VIEWS = {
     widgets.explore_parabola: (widgets.parabola_figure, widgets.parabola_numbers),
     widgets.explore_ravine: (widgets.ravine_figure, widgets.ravine_numbers),
     widgets.explore_wells: (widgets.wells_figure, widgets.wells_numbers),
+    widgets.explore_mixer: (widgets.mixer_figure, widgets.mixer_numbers),
+    widgets.explore_finder: (widgets.finder_figure, widgets.finder_numbers),
+    widgets.explore_sweep: (widgets.sweep_figure, widgets.sweep_numbers),
     widgets.explore_race: (widgets.race_figure, widgets.race_numbers),
 }
 names = pytest.mark.parametrize("explore", VIEWS, ids=lambda explore: explore.__name__)
@@ -22,12 +26,31 @@ def pixels(view):
     return np.asarray(Image.open(io.BytesIO(view.image.value)).convert("RGB")).astype(int)
 
 
+def extremes(control):
+    """Return both ends of a slider, or all that a list of choices offers."""
+    if hasattr(control, "options"):
+        return control.options
+    if isinstance(control.value, bool):
+        return [True, False]
+    base = getattr(control, "base", None)
+    return [base**end if base else end for end in (control.min, control.max)]
+
+
+def moved(control):
+    """Return another value than the control has now."""
+    if hasattr(control, "options"):
+        return control.options[(control.index + 1) % len(control.options)]
+    if isinstance(control.value, bool):
+        return not control.value
+    return type(control.value)(control.value * 0.8 or control.max / 2)
+
+
 @names
 def test_every_slider_changes_picture_and_words(explore):
     view = explore()
     for control in view.controls.values():
         before, words = pixels(view), view.sentence.value
-        control.value = control.value * 0.8
+        control.value = moved(control)
         assert np.abs(pixels(view) - before).max() > 50
         assert view.sentence.value != words
         assert 'role="status"' in view.sentence.value
@@ -37,9 +60,8 @@ def test_every_slider_changes_picture_and_words(explore):
 def test_sliders_survive_their_whole_range(explore):
     view = explore()
     for control in view.controls.values():
-        base = getattr(control, "base", None)
-        for end in (control.min, control.max):
-            control.value = base**end if base else end
+        for end in extremes(control):
+            control.value = end
             assert pixels(view).shape[0] > 300
 
 
@@ -92,6 +114,40 @@ def test_ravine_numbers_name_the_balance():
     assert "diverges" in widgets.ravine_numbers(0.51, 20, 60)["summary"]
 
 
+def test_mixer_numbers_are_the_tournament():
+    won = widgets.mixer_numbers("exponential to 1/100", 0.396, 0, 4000)
+    assert won["losses"][-1] == pytest.approx(0.0001937, abs=5e-8)
+    assert won["target"] == pytest.approx(0.0002027, abs=5e-8)
+    assert "BETTER than" in won["summary"]
+    level = widgets.mixer_numbers("linear to zero", 0.395, 0, 1000)
+    assert "as good as" in level["summary"]
+    assert "50%" in level["words"]
+    late = widgets.mixer_numbers("linear to zero", 0.395, 10, 1000)
+    assert "worse than" in late["summary"]
+    np.testing.assert_allclose(late["rates"][[0, 50, 100]], [0, 0.395 / 2, 0.395])
+    for numbers in (won, level, late):
+        assert np.all(numbers["left"] <= numbers["losses"] * (1 + 1e-12))
+
+
+def test_sweep_numbers_choose_or_refuse():
+    good = widgets.sweep_numbers("Adam", 32, 20, True)
+    assert 0.005 < good["chosen"] < 0.5
+    assert "200 models trained with Adam" in good["summary"]
+    assert good["accuracies"].shape == (40, 5)
+    hopeless = widgets.sweep_numbers("SGD", 90, 1, False)
+    assert np.isnan(hopeless["chosen"]) == ("No choice" in hopeless["summary"])
+
+
+def test_finder_numbers_are_the_theory():
+    numbers = widgets.finder_numbers(400, 0.0, 0.0)
+    minimum, tenth = numbers["marks"][:2]
+    assert minimum > 4  # several times the limit 2, as many curvatures and no noise make it
+    assert tenth == pytest.approx(minimum / 10)
+    longer, shorter = (widgets.finder_numbers(n, 0.0, 0.0)["marks"] for n in (400, 200))
+    assert longer[2] < 0.7 * shorter[2]
+    assert longer[3] == pytest.approx(shorter[3] / 2, rel=0.01)
+
+
 def test_race_shows_who_minds_the_loss_scale():
     plain, scaled = (widgets.race_numbers(0.05, scale)["losses"] for scale in (1.0, 100.0))
     sgd, momentum, rmsprop, adam = range(4)
@@ -104,7 +160,7 @@ def test_race_shows_who_minds_the_loss_scale():
 
 def test_show_carries_the_sentence(capsys, monkeypatch):
     shown = {}
-    monkeypatch.setattr(plotting, "display", lambda data, **options: shown.update(data, **options))
+    monkeypatch.setattr(style, "display", lambda data, **options: shown.update(data, **options))
     figure = plotting.plot_lines({"a": np.arange(1, 5)}, "update", "loss", yscale="log")
     plotting.show(figure, alt='a line that rises from "1" to 4 & stops')
     assert shown["metadata"]["image/png"]["alt"].startswith("a line that rises")
@@ -120,6 +176,7 @@ def test_still_figures_label_their_axes():
         plotting.plot_limits({"x": 0.1, "y": 10.0}, {"band": (0.01, 1)}),
         plotting.plot_ravine({"a": np.ones((3, 2))}, landscapes.ravine_loss),
         plotting.plot_endings(rates, np.ones((3, 5)), waves, {"limit": 0.5}),
+        plotting.plot_panels({"a": path, "b": path, "c": path}, "update", "rate", columns=2),
     ):
         axes = figure.axes
         assert any(axis.get_xlabel() for axis in axes)

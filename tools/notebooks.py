@@ -61,7 +61,8 @@ def normalise(notebook):
 
 def _quieten(output):
     data = output.get("data", {})
-    if "application/javascript" in data:
+    progress_bar = LOUD[0] in data and "%|" in data.get("text/plain", "")
+    if "application/javascript" in data or progress_bar:
         return None
     for kind in LOUD:
         data.pop(kind, None)
