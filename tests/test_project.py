@@ -98,7 +98,7 @@ def test_links_of_the_readme_lead_somewhere():
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_make_lab_opens_lesson_1_and_hands_arguments_on():
-    command = ["make", "-n", "lab", "LAB_ARGS=--no-browser --port 8890"]
+    command = ["make", "--no-print-directory", "-n", "lab", "LAB_ARGS=--no-browser --port 8890"]
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert plan.splitlines()[-1].endswith("--no-browser --port 8890")
     assert f"/lab/tree/notebooks/{rules.lessons()[0].name} " in plan

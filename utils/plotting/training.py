@@ -1,6 +1,7 @@
 """Figures of trainings: loss curves, sweeps, and range tests."""
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from utils.plotting.style import COLOURS, GREY, LINES, MARKERS, VERMILLION, new_figure
 
@@ -26,8 +27,9 @@ def plot_histories(histories, ylabel="loss", columns=2):
         panel.plot(epochs, history["loss"], "-", color=COLOURS[0], label="training")
         panel.plot(epochs, history["val_loss"], "--", color=COLOURS[1], label="validation")
         panel.set(title=title, yscale="log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter("{x:g}")
-        panel.yaxis.set_minor_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("")
     axes.flat[0].legend()
     for panel in axes[-1]:
         panel.set_xlabel("epoch")
