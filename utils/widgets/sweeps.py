@@ -98,11 +98,11 @@ def explore_sweep():
         SweepPicture(),
         optimizer=slider(ipywidgets.Dropdown, "optimizer", options=OPTIMIZERS),
         batch_size=slider(
-            ipywidgets.SelectionSlider, "batch size", options=(8, 16, 32, 64, 90), value=32,
+            ipywidgets.SelectionSlider, "batch size", options=(16, 32, 64, 90), value=32,
             continuous_update=False,
         ),
         epochs=slider(
-            ipywidgets.IntSlider, "epochs", value=20, min=1, max=60, continuous_update=False
+            ipywidgets.IntSlider, "epochs", value=20, min=1, max=40, continuous_update=False
         ),
         standardised=slider(ipywidgets.Checkbox, "standardised inputs", value=True, indent=False),
     )  # fmt: skip
