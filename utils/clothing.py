@@ -1,0 +1,115 @@
+"""The real photographs of lesson 6: ten kinds of clothes, collected and given away by
+A. Grigorev and many helpers (clothing-dataset-small, public domain, CC0).
+
+They are downloaded once, checked, and kept beside what Keras itself downloads. Batches are
+read from the disk when they are needed, so the set is never in memory as a whole.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from utils import checks
+from utils.download import MEGABYTE, Content, DownloadError, fetch_archive
+
+COMMIT = "11961516512414bf9f6c150a832cfd21b54a6b54"
+ADDRESS = f"https://codeload.github.com/alexeygrigorev/clothing-dataset-small/zip/{COMMIT}"
+CONTENT = Content(
+    files=3783,
+    size=106_028_783,
+    sha256="44ccec38059c6882f74f9b39e8823294a1c18f76cfdb10aebc474ea302081632",
+)
+CLASSES = (
+    "dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes", "shorts", "skirt",
+    "t-shirt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Clothing:
+    """Photographs in three parts, each a stream of batches.
+
+    Attributes
+    ----------
+    train, validation, test : tf.data.Dataset
+        3068, 341 and 372 photographs. A batch is a pair: images, float32 of shape (examples,
+        image_size, image_size, 3) from -1 to 1, and whole class numbers of shape (examples,).
+    classes : tuple of str
+        The names that belong to the class numbers.
+    """
+
+    train: tf.data.Dataset
+    validation: tf.data.Dataset
+    test: tf.data.Dataset
+    classes: tuple = CLASSES
+
+
+def clothing_folder():
+    """Return where the photographs are kept: in Keras's own folder, which KERAS_HOME moves."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home) / "datasets" / f"clothing-dataset-small-{COMMIT[:7]}"
+
+
+def load_clothing(image_size=150, batch_size=32, shuffle=False, source=None, progress=True):
+    """Return the real photographs, after downloading them if they are not here yet.
+
+    Parameters
+    ----------
+    image_size : int
+        Height and width to which each photograph is stretched or shrunk.
+    batch_size : int
+        Photographs in a batch; the last batch may be smaller.
+    shuffle : bool
+        Whether the training photographs come in a new order in each epoch. The other parts
+        always keep theirs.
+    source : str or path, optional
+        Another web address of the archive, or a file; the variable CLOTHING_ARCHIVE says the
+        same for a whole computer.
+    progress : bool
+        Whether to show a bar during the download of 106 MB.
+
+    Returns
+    -------
+    Clothing
+
+    Raises
+    ------
+    DownloadError
+        Says what is missing, what the lesson can do without, and how to get it.
+    """
+    image_size = checks.whole_number("image_size", image_size)
+    batch_size = checks.whole_number("batch_size", batch_size)
+    source = source or os.environ.get("CLOTHING_ARCHIVE") or ADDRESS
+    folder = clothing_folder()
+    try:
+        fetch_archive(source, folder, CONTENT, progress)
+    except DownloadError as error:
+        raise DownloadError(
+            f"The photographs ({CONTENT.size / MEGABYTE:.0f} MB) are not here: {error}. "
+            'With WORLD = "pocket" the lesson draws its own garments and needs no download. '
+            f"For the real ones, run this again when {ADDRESS} can be reached, or give the "
+            "archive as a file: load_clothing(source=...). The variable KERAS_HOME moves the "
+            f"folder in which they are kept, {folder.parent}."
+        ) from error
+    return Clothing(
+        _batches(folder / "train", image_size, batch_size, shuffle),
+        _batches(folder / "validation", image_size, batch_size),
+        _batches(folder / "test", image_size, batch_size),
+    )
+
+
+def _batches(folder, image_size, batch_size, shuffle=False):
+    batches = keras.utils.image_dataset_from_directory(
+        folder,
+        class_names=list(CLASSES),
+        image_size=(image_size, image_size),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        seed=0,
+        verbose=False,
+    )
+    scaled = batches.map(lambda x, y: (x / 127.5 - 1, y), num_parallel_calls=tf.data.AUTOTUNE)
+    return scaled.prefetch(tf.data.AUTOTUNE)
