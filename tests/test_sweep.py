@@ -115,20 +115,37 @@ def difference(one, other):
     return max(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0) for a, b in pairs)
 
 
+def last_digit_less(activation, random):
+    """Return an activation whose results are, for some units, the next smaller number."""
+
+    def nudged(inputs):
+        outputs = activation(inputs)
+        return outputs * (1 - 6e-8 * random.integers(2, size=outputs.shape[-1]))
+
+    return nudged
+
+
 def is_chaotic(trial, what, tolerance=1e-5):
     """Tell whether rounding decides this training, so that no two programs can agree on it.
 
-    It is trained six times more from weights that differ in their last digit only. If these
-    differ by more than the tolerance from the first, or one of them diverges and another
-    does not, then comparing with it says nothing.
+    It is trained six times more with weights and outputs of layers that differ in their last
+    digit only. If these differ by more than the tolerance from the first, or one of them
+    diverges and another does not, then comparing with it says nothing. (The outputs count by
+    themselves: where tanh has reached 1, the slope 1 - tanh² is nothing but its last digit,
+    and no nudge of a weight gets there.)
     """
 
     def nudged(seed):
+        random = np.random.default_rng(seed)
+
         def build():
             model = what.build_model()
-            for number, variable in enumerate(model.trainable_variables):
-                random = np.random.default_rng((seed, number)).choice([-1, 1], variable.shape)
-                variable.assign(variable * (1 + 1.2e-7 * random))
+            for variable in model.trainable_variables:
+                signs = random.choice([-1, 1], variable.shape)
+                variable.assign(variable * (1 + 1.2e-7 * signs))
+            for layer in model.layers:
+                if hasattr(layer, "activation"):
+                    layer.activation = last_digit_less(layer.activation, random)
             return model
 
         return train_one(replace(what, build_model=build), *trial)
