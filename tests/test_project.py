@@ -1,5 +1,6 @@
 """The project's files agree with each other: packages, pins, addresses, lesson table."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -15,7 +16,11 @@ from packaging.specifiers import SpecifierSet
 from tools import address, rules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS = ("requirements.txt", "requirements-test.txt")
+LOCKS = ("requirements.txt", "requirements-test.txt", "requirements-marking.txt")
+GROUPS = {
+    name: [it for it in group if isinstance(it, str)]
+    for name, group in PROJECT["dependency-groups"].items()
+}
 
 
 def ranges(lines):
@@ -47,7 +52,10 @@ def test_conda_lists_what_pyproject_lists():
     [
         ("requirements.txt", PROJECT["project"]["dependencies"]),
         ("requirements-test.txt", PROJECT["project"]["dependencies"]),
-        ("requirements-test.txt", PROJECT["dependency-groups"]["test"]),
+        ("requirements-test.txt", GROUPS["test"]),
+        ("requirements-test.txt", GROUPS["marking"]),
+        ("requirements-marking.txt", PROJECT["project"]["dependencies"]),
+        ("requirements-marking.txt", GROUPS["marking"]),
     ],
 )
 def test_pins_lie_in_the_ranges(lock, wanted):
@@ -58,9 +66,11 @@ def test_pins_lie_in_the_ranges(lock, wanted):
             assert SpecifierSet(str(allowed)).contains(version), (name, version, lock)
 
 
-def test_both_locks_pin_the_same_versions():
-    learner, contributor = map(pins, LOCKS)
+def test_all_locks_pin_the_same_versions():
+    learner, contributor, instructor = map(pins, LOCKS)
     assert {name: contributor[name] for name in learner} == learner
+    assert {name: instructor[name] for name in learner} == learner
+    assert {name: contributor[name] for name in instructor} == instructor
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -73,9 +83,8 @@ def test_locks_name_no_index(lock):
 def test_every_dependency_says_why():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if re.match(r'    "[a-z]', line) and ">=" in line]
-    assert len(lines) == len(PROJECT["project"]["dependencies"]) + len(
-        PROJECT["dependency-groups"]["test"]
-    )
+    groups = sum(map(len, GROUPS.values()))
+    assert len(lines) == len(PROJECT["project"]["dependencies"]) + groups
     for line in lines:
         assert len(line.partition("#")[2]) > 20, line
 
@@ -129,3 +138,16 @@ def test_address_moves_everywhere_at_once(tmp_path, monkeypatch):
 def test_address_refuses_what_is_none(wrong):
     with pytest.raises(SystemExit, match="REPO must be owner/name"):
         address.main(wrong)
+
+
+def test_every_shipped_file_has_its_provenance():
+    table = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "data").iterdir():
+        if path.name == "README.md":
+            continue
+        rows = [row for row in table.splitlines() if row.startswith(f"| `{path.name}`")]
+        assert len(rows) == 1, path.name
+        what, source, licence, checksum = (part.strip() for part in rows[0].split("|")[2:6])
+        assert min(len(what), len(source), len(licence)) > 5
+        if "changes" not in checksum:
+            assert checksum.strip("`") == hashlib.sha256(path.read_bytes()).hexdigest(), path.name

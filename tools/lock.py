@@ -7,11 +7,12 @@ COMMON = ["pyproject.toml", "--universal", "--python-version", "3.11", "--fork-s
 LOCKS = {
     "requirements.txt": [],
     "requirements-test.txt": ["--group", "test", "-c", "requirements.txt"],
+    "requirements-marking.txt": ["--group", "marking", "-c", "requirements-test.txt"],
 }
 
 
 def main():
-    """Write both lock files; neither says where packages come from."""
+    """Write the lock files; none says where packages come from."""
     for path, options in LOCKS.items():
         command = ["uv", "pip", "compile", *COMMON, "--no-header", "--quiet", *options, "-o", path]
         subprocess.run([sys.executable, "-m", *command], check=True)
