@@ -715,3 +715,44 @@ def test_k24_training_false_does_not_freeze_batch_normalization():
 
     assert drift(trainable=True) > 0.05
     assert drift(trainable=False) == 0
+
+
+@canary(
+    "recompile",
+    lesson=6,
+    sentence="A compiled model goes on training what it was compiled with, or stops with an error.",
+    repair="say what happens now after base.trainable = True without compiling.",
+)
+def test_unfreezing_takes_effect_when_the_model_is_compiled():
+    base = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    base.trainable = False
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(base(inputs)))
+    model.compile("adam", "mse")
+    x, y = np.ones((8, 3)), np.ones(8)
+    model.fit(x, y, verbose=0)
+    before, base.trainable = base.get_weights()[0], True
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(base.get_weights()[0], before)
+    with pytest.raises(ValueError, match="Unknown variable"):
+        model.train_on_batch(x, y)
+    model.compile("adam", "mse")
+    model.fit(x, y, verbose=0)
+    assert np.all(base.get_weights()[0] != before)
+
+
+@canary(
+    "paths",
+    lesson=6,
+    sentence="MultiOptimizer asks its map by a weight's path; in a functional base the paths carry "
+    "no name of the base.",
+    repair="if the base's name is in the paths now, a pattern such as 'base/.*' does what "
+    "discriminative_optimizer does.",
+)
+def test_weights_of_a_functional_base_do_not_carry_its_name():
+    inputs = keras.Input((3,))
+    base = keras.Model(inputs, keras.layers.Dense(4, name="inner")(inputs), name="the_base")
+    outer = keras.Input((3,))
+    model = keras.Model(outer, keras.layers.Dense(1, name="top")(base(outer)))
+    assert [w.path for w in model.trainable_variables if "the_base" in w.path] == []
+    assert "inner/kernel" in [w.path for w in model.trainable_variables]

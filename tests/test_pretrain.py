@@ -62,8 +62,19 @@ def test_the_log_replaces_a_training_that_is_repeated(tmp_path, monkeypatch):
     assert found == [("1", "2"), ("0", "1")]
 
 
-@pytest.mark.parametrize("seed", ["0"])
+@pytest.mark.parametrize("seed", ["0", "1"])
 def test_the_log_ends_with_things_told_apart(seed):
     with pretrain.LOG.open(encoding="utf-8", newline="") as file:
         last = [row for row in csv.DictReader(file) if row["seed"] == seed][-1]
     assert float(last["val_thing_accuracy"]) > 0.5
+
+
+def test_the_folder_to_keep_weights_in_is_made_before_the_training(tmp_path, monkeypatch):
+    def train(source, seed, updates):
+        assert (tmp_path / "new" / "folder").is_dir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrain, "train", train)
+    monkeypatch.setattr("sys.argv", ["pretrain", "--keep", str(tmp_path / "new" / "folder")])
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.main()

@@ -17,6 +17,7 @@ VIEWS = {
     widgets.explore_mixer: (widgets.mixer_figure, widgets.mixer_numbers),
     widgets.explore_finder: (widgets.finder_figure, widgets.finder_numbers),
     widgets.explore_sweep: (widgets.sweep_figure, widgets.sweep_numbers),
+    widgets.explore_replay: (widgets.replay_figure, widgets.replay_numbers),
     widgets.explore_race: (widgets.race_figure, widgets.race_numbers),
 }
 names = pytest.mark.parametrize("explore", VIEWS, ids=lambda explore: explore.__name__)
@@ -127,6 +128,16 @@ def test_mixer_numbers_are_the_tournament():
     np.testing.assert_allclose(late["rates"][[0, 50, 100]], [0, 0.395 / 2, 0.395])
     for numbers in (won, level, late):
         assert np.all(numbers["left"] <= numbers["losses"] * (1 + 1e-12))
+
+
+def test_replay_numbers_judge_the_pick():
+    seen = widgets.replay_numbers("loss", 4, "0.001")
+    assert "the lowest of the four" in seen["summary"]
+    assert "would have picked 0.0001, with a loss of 0.71" in seen["summary"]
+    assert np.all(np.isnan(seen["validation"][[0, 2]]))
+    assert np.isfinite(seen["validation"][1]).sum() == 4 * 4
+    assert "0.001 has the lowest" in widgets.replay_numbers("gap", 10, "0.1")["summary"]
+    assert "Pick one" in widgets.replay_numbers("gap", 10, "not yet")["summary"]
 
 
 def test_sweep_numbers_choose_or_refuse():

@@ -157,6 +157,8 @@ def main():
     arguments = parser.parse_args()
     from utils.models import save_weights
 
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)  # now, not after the training
     shipped = arguments.seed == 0 and not arguments.compare
     plans = [("rich", UPDATES)]
     if arguments.compare:

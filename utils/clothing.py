@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from utils import checks
@@ -37,6 +38,9 @@ class Clothing:
     train, validation, test : tf.data.Dataset
         3068, 341 and 372 photographs. A batch is a pair: images, float32 of shape (examples,
         image_size, image_size, 3) from -1 to 1, and whole class numbers of shape (examples,).
+    labels : dict of int array
+        The class numbers of "train", "validation" and "test" in the order of the files, which
+        is that of the streams unless they are shuffled.
     classes : tuple of str
         The names that belong to the class numbers.
     """
@@ -44,6 +48,7 @@ class Clothing:
     train: tf.data.Dataset
     validation: tf.data.Dataset
     test: tf.data.Dataset
+    labels: dict
     classes: tuple = CLASSES
 
 
@@ -94,15 +99,24 @@ def load_clothing(image_size=150, batch_size=32, shuffle=False, source=None, pro
             "archive as a file: load_clothing(source=...). The variable KERAS_HOME moves the "
             f"folder in which they are kept, {folder.parent}."
         ) from error
-    return Clothing(
-        _batches(folder / "train", image_size, batch_size, shuffle),
-        _batches(folder / "validation", image_size, batch_size),
-        _batches(folder / "test", image_size, batch_size),
-    )
+    streams, labels = {}, {}
+    for part in ("train", "validation", "test"):
+        shuffled = shuffle and part == "train"
+        files = _read(folder / part, image_size, batch_size, shuffled)
+        streams[part] = files.map(scaled, num_parallel_calls=tf.data.AUTOTUNE)
+        streams[part] = streams[part].prefetch(tf.data.AUTOTUNE)
+        folders = sorted(Path(path).parent.name for path in files.file_paths)
+        labels[part] = np.array([CLASSES.index(name) for name in folders])
+    return Clothing(**streams, labels=labels)
 
 
-def _batches(folder, image_size, batch_size, shuffle=False):
-    batches = keras.utils.image_dataset_from_directory(
+def scaled(images, labels):
+    """Return pixels from 0 to 255 as numbers from -1 to 1, as Xception wants them."""
+    return tf.cast(images, tf.float32) / 127.5 - 1, labels
+
+
+def _read(folder, image_size, batch_size, shuffle):
+    return keras.utils.image_dataset_from_directory(
         folder,
         class_names=list(CLASSES),
         image_size=(image_size, image_size),
@@ -111,5 +125,3 @@ def _batches(folder, image_size, batch_size, shuffle=False):
         seed=0,
         verbose=False,
     )
-    scaled = batches.map(lambda x, y: (x / 127.5 - 1, y), num_parallel_calls=tf.data.AUTOTUNE)
-    return scaled.prefetch(tf.data.AUTOTUNE)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras.applications.xception import preprocess_input
 from tqdm.auto import tqdm
 
@@ -28,13 +29,14 @@ def extract_features(
     ----------
     backbone : keras.Model
         From pictures to maps, of shape (n, height, width, features).
-    images : array-like of shape (n, side, side, 3)
-        Anything with a length that gives an array for `images[start:stop]`: an array, or a
-        sequence that reads its pictures from the disk when they are needed.
+    images : array-like of shape (n, side, side, 3), or tf.data.Dataset
+        Pixels from 0 to 255; or a stream of batches (images, labels) whose images have been
+        preprocessed, always in the same order.
     preprocess : callable
-        Applied to each batch of float32 pixels from 0 to 255.
+        Applied to each batch of float32 pixels from 0 to 255; not to a stream.
     batch_size : int
-        Pictures at a time: for speed and memory, without influence on the result.
+        Pictures at a time: for speed and memory, without influence on the result. A stream
+        has its own.
     cache : path, optional
         A folder where features are kept, and found again if the backbone's weights and
         layers, the pictures and the preprocessing are the same.
@@ -47,27 +49,23 @@ def extract_features(
     """
     check_backbone(backbone)
     batch_size = checks.whole_number("batch_size", batch_size)
-    wanted = (len(images), *backbone.input_shape[1:])
-    if len(images) == 0 or np.shape(images[:1])[1:] != wanted[1:]:
+    size = backbone.input_shape[1:]
+    stream = _Stream(images, preprocess, batch_size)
+    if stream.shape[1:] != size or stream.shape[0] == 0:
         raise ValueError(
-            f"images must have the shape (n, {', '.join(map(str, wanted[1:]))}) with n > 0, "
-            f"got {(len(images), *np.shape(images[:1])[1:])}"
+            f"images must have the shape (n, {', '.join(map(str, size))}) with n > 0, "
+            f"got {stream.shape}"
         )
     path = None
     if cache is not None:
-        path = Path(cache) / f"features_{_fingerprint(backbone, images, preprocess)}.npy"
-        kept = _read(path, (len(images), backbone.output_shape[-1]))
+        path = Path(cache) / f"features_{_fingerprint(backbone, stream)}.npy"
+        kept = _read(path, backbone.output_shape[-1])
         if kept is not None:
             return kept
-    pooled = keras.Sequential(
-        [keras.Input(wanted[1:]), backbone, keras.layers.GlobalAveragePooling2D()]
-    )
+    pooled = keras.Sequential([keras.Input(size), backbone, keras.layers.GlobalAveragePooling2D()])
     features = []
-    with tqdm(total=len(images), unit="picture", disable=not progress) as bar:
-        for start in range(0, len(images), batch_size):
-            batch = np.array(images[start : start + batch_size], dtype="float32")
-            features.append(pooled.predict_on_batch(preprocess(batch)))
-            bar.update(len(batch))
+    for batch in tqdm(stream, unit="batch", disable=not progress):
+        features.append(pooled.predict_on_batch(batch))
     features = np.concatenate(features)
     if path is not None:
         _write(path, features)
@@ -91,7 +89,31 @@ def check_backbone(backbone):
     )
 
 
-def _fingerprint(backbone, images, preprocess):
+class _Stream:
+    """Preprocessed batches, as often as they are wanted."""
+
+    def __init__(self, images, preprocess, batch_size):
+        self.images, self.preprocess, self.batch_size = images, preprocess, batch_size
+        self.is_dataset = isinstance(images, tf.data.Dataset)
+        self.shape = np.shape(next(iter(self), ())) if self.is_dataset else _shape(images)
+
+    def __len__(self):
+        return len(self.images) if self.is_dataset else -(-len(self.images) // self.batch_size)
+
+    def __iter__(self):
+        if self.is_dataset:
+            yield from (images.numpy() for images, _ in self.images)
+        else:
+            for start in range(0, len(self.images), self.batch_size):
+                batch = self.images[start : start + self.batch_size]
+                yield np.asarray(self.preprocess(np.array(batch, dtype="float32")))
+
+
+def _shape(images):
+    return (len(images), *np.shape(images[:1])[1:])
+
+
+def _fingerprint(backbone, batches):
     """Return a short text that changes with everything the features depend on."""
     digest = hashlib.sha256()
     for layer in backbone.layers:
@@ -100,21 +122,19 @@ def _fingerprint(backbone, images, preprocess):
         digest.update(json.dumps([kind, settings], sort_keys=True, default=str).encode())
     for weight in backbone.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
-    every_pixel = np.arange(256 * 3, dtype="float32").reshape(1, 16, 16, 3) % 256
-    digest.update(np.asarray(preprocess(every_pixel), dtype="float32").tobytes())
-    for start in range(0, len(images), 256):
-        part = np.ascontiguousarray(images[start : start + 256])
-        digest.update(f"{part.dtype}{part.shape}".encode() + part.tobytes())
+    for batch in batches:
+        digest.update(np.ascontiguousarray(batch, dtype="float32").tobytes())
     return digest.hexdigest()[:24]
 
 
-def _read(path, shape):
+def _read(path, width):
     """Return kept features, or None if there are none or the file is damaged."""
     try:
         features = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return features if features.shape == shape and features.dtype == np.float32 else None
+    fits = features.ndim == 2 and features.shape[1] == width and features.dtype == np.float32
+    return features if fits else None
 
 
 def _write(path, features):

@@ -7,7 +7,13 @@ means and their errors.
 from utils.plotting.descent import plot_descents, plot_endings, plot_limits, plot_ravine
 from utils.plotting.lines import plot_lines, plot_panels
 from utils.plotting.style import new_figure, show
-from utils.plotting.training import plot_histories, plot_range_test, plot_sweeps
+from utils.plotting.training import (
+    plot_histories,
+    plot_pictures,
+    plot_range_test,
+    plot_shares,
+    plot_sweeps,
+)
 
 __all__ = [
     "new_figure",
@@ -17,8 +23,10 @@ __all__ = [
     "plot_limits",
     "plot_lines",
     "plot_panels",
+    "plot_pictures",
     "plot_range_test",
     "plot_ravine",
+    "plot_shares",
     "plot_sweeps",
     "show",
 ]

@@ -10,11 +10,13 @@ import io
 import matplotlib
 from IPython.display import display
 from matplotlib.figure import Figure
+from PIL import Image
 
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 ORANGE, PURPLE, SKY, GREY = "#E69F00", "#CC79A7", "#56B4E9", "#767676"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
+LARGE = 100_000  # bytes; a figure above is stored with 256 colours
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 matplotlib.rcParams.update(
@@ -56,6 +58,10 @@ def show(figure, alt):
     """Display a figure with a sentence that says what it shows, for those who can't see it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
+    if len(buffer.getvalue()) > LARGE:
+        fewer_colours = Image.open(buffer).convert("RGB").quantize(256)
+        buffer = io.BytesIO()
+        fewer_colours.save(buffer, "png", optimize=True)
     picture = base64.b64encode(buffer.getvalue()).decode()
     spoken = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     display(

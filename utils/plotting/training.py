@@ -106,3 +106,45 @@ def plot_range_test(test, marks, band=None):
     axes.set(xscale="log", xlabel="learning rate η", ylabel="training loss", ylim=(0, top))
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def plot_pictures(pictures, titles, columns=10):
+    """Draw small pictures in rows, each under its title.
+
+    Parameters
+    ----------
+    pictures : array of shape (n, side, side, 3)
+        From -1 to 1.
+    titles : list of str
+    columns : int
+        Pictures in a row.
+    """
+    rows = -(-len(pictures) // columns)
+    figure, axes = new_figure(rows, columns, height=1.02 * rows, squeeze=False)
+    for panel, picture, title in zip(axes.flat, pictures, titles):
+        panel.imshow((np.asarray(picture) + 1) / 2, interpolation="none")
+        panel.set_title(title, fontsize=9)
+    for panel in axes.flat:
+        panel.set_axis_off()
+    return figure
+
+
+def plot_shares(shares, errors, xlabel):
+    """Draw named shares as dots with their standard errors, one below the other.
+
+    Parameters
+    ----------
+    shares, errors : dict of str to float
+        Labels, and values between 0 and 1.
+    xlabel : str
+    """
+    figure, axes = new_figure(height=0.45 * len(shares) + 0.7)
+    for place, (label, share) in enumerate(shares.items()):
+        look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 7, "capsize": 4}
+        axes.errorbar(share, -place, xerr=errors[label], **look)
+        axes.annotate(f"{share:.2f}", (share, -place), (0, 8), textcoords="offset points",
+                      ha="center", fontsize=10)  # fmt: skip
+    axes.set(xlim=(0, 1), ylim=(0.6 - len(shares), 0.7), xlabel=xlabel)
+    axes.set_yticks(range(0, -len(shares), -1), list(shares))
+    axes.grid(visible=False, axis="y")
+    return figure

@@ -4,7 +4,8 @@
 once, for print; `explore_...()` puts sliders in front of it. A picture has a `figure` and a
 method `draw(...)` that moves the lines and texts marked `animated`.
 
-The views of `utils.widgets.sweeps` need Keras, and are imported when one is asked for.
+The views of `utils.widgets.sweeps` and `utils.widgets.transfer` need Keras, and are imported
+when one is asked for.
 """
 
 import importlib
@@ -45,4 +46,5 @@ __all__ = [
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    return getattr(importlib.import_module("utils.widgets.sweeps"), name)
+    room = "transfer" if "replay" in name else "sweeps"
+    return getattr(importlib.import_module(f"utils.widgets.{room}"), name)
