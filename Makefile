@@ -1,12 +1,17 @@
 # The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-long notebooks format lock address
+.PHONY: help lab test test-browser test-long test-marking notebooks format lock address
+.PHONY: assignment collect mark look handback
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+CLASS ?= class
+SEED ?= 0
+WORKERS ?= 1
+MARKING = $(BIN)/python -m tools.marking --class "$(CLASS)"
 FIRST := notebooks/01_what_is_a_learning_rate.ipynb
 
 help:  ## list the commands
@@ -22,6 +27,10 @@ help:  ## list the commands
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@
 
+.venv/.marking: requirements-marking.txt .venv/.lab
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-marking.txt
+	@touch $@
+
 lab: .venv/.lab  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
@@ -35,6 +44,24 @@ test-browser: .venv/.test  ## drive a real JupyterLab in headless Chromium (skip
 
 test-long: .venv/.test  ## what takes minutes: random sweeps, killed workers, a local cluster
 	$(BIN)/python -m pytest -m long tests
+
+test-marking: .venv/.test  ## mark a made-up class in sandboxes (skips without bubblewrap)
+	$(BIN)/python -m pytest -m marking -n 0 tests
+
+assignment: .venv/.marking  ## a class's own exercises: make assignment LESSON=1 SEED=7
+	$(MARKING) assignment $(LESSON) --seed $(SEED) --force "$(FORCE)"
+
+collect: .venv/.marking  ## what students handed in: make collect LESSON=1 FROM=folder-or-zip
+	$(MARKING) collect $(LESSON) --from "$(FROM)"
+
+mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes)
+	$(MARKING) mark $(LESSON) --workers $(WORKERS) --force "$(FORCE)" --trust "$(TRUST)"
+
+look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
+	$(MARKING) look $(LAB_ARGS)
+
+handback: .venv/.marking  ## a page for every student, and marks.csv: make handback LESSON=1
+	$(MARKING) handback $(LESSON)
 
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)
