@@ -1,0 +1,124 @@
+"""Cells that only the marking kernel sees: they must fail, or must print, and tell who cheats."""
+
+import random
+import re
+
+import nbformat
+from nbgrader.utils import is_grade, is_solution
+
+MUST_FAIL = {  # tried in the notebook's own namespace, with the names that its tests use
+    "a plain assert": "assert {low} > {high}",
+    "numpy.testing": (  # only where it is loaded: nobody replaces what is not there
+        '__import__("sys").modules["numpy.testing"].assert_allclose({low}, {high})'
+    ),
+    "expect": 'expect("x", {low}, {high})',
+    "check": 'with check("x"):\n        assert {low} > {high}',
+    "an object that equals everything": (
+        'expect("x", type("X", (), {{"__eq__": lambda self, other: True}})(), {high})'
+    ),
+}
+CAUGHT = "try:\n    {fails}\nexcept BaseException:\n    print({high} + 1)"
+UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a second
+    'raise type("Canary", (Exception,), {"_render_traceback_": lambda self: ["canary"]})'
+)
+
+HINTS = {
+    "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
+    r"|events\.register|set_custom_exc|input_transformers|user_ns\b",
+    "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b",
+    "changes how it is checked": r"COURSE_MARKING|utils\.exercises|\bMARKING\b"
+    r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)",
+    "defines what equals": r"__(eq|ne|array|float|lt|gt|le|ge|bool|array_ufunc)__",
+    "reaches out of Python": r"os\._exit|os\.kill|\bsubprocess\b|\bctypes\b|os\.system|\bsocket\b",
+}
+UTILS = r"^\s*(from\s+utils\b.*|import\s+utils\b.*)$"
+
+
+def plant(nb):
+    """Put canaries at the end, and one before a test chosen at random.
+
+    Returns
+    -------
+    dict of str to dict
+        By the id of the cell: what it tries, and the number that it prints if that fails.
+    """
+    tests = [n for n, cell in enumerate(nb.cells) if is_grade(cell) and cell.cell_type == "code"]
+    kinds = list(MUST_FAIL)
+    places = [(len(nb.cells), kinds), (len(nb.cells), [])]
+    if tests:
+        places.append((random.choice(tests), [random.choice(kinds)]))
+    planted = {}
+    for place, tried in places:
+        numbers = {kind: round(random.uniform(3, 9), 6) for kind in tried}
+        source = "\n".join(_canary(kind, high) for kind, high in numbers.items()) or UNCAUGHT
+        cell = nbformat.v4.new_code_cell(source)
+        nb.cells.insert(place, cell)
+        planted[cell.id] = {kind: f"{high + 1}" for kind, high in numbers.items()}
+    return planted
+
+
+def _canary(kind, high):
+    fails = MUST_FAIL[kind].format(low=round(random.uniform(1, 2), 6), high=high)
+    return CAUGHT.format(fails=fails, high=high)
+
+
+def judge(nb, planted, replies):
+    """Return what is wrong with how the kernel answered, as sentences."""
+    found = []
+    by_id = {cell.id: cell for cell in nb.cells}
+    for name, numbers in planted.items():
+        printed = _printed(by_id[name]).split()
+        passed = replies.get(name, {}).get("status") == "ok"
+        if not numbers and passed:
+            found.append("the kernel does not report an error")
+        if numbers and not printed:
+            found.append("a cell that must print does not")
+        found += [
+            f"{kind} passes that must fail" for kind in numbers if numbers[kind] not in printed
+        ]
+    if _skips(nb, replies):
+        found.append("the kernel did not count the cells that it was given")
+    for cell in nb.cells:
+        if is_grade(cell) and cell.cell_type == "code" and _silent(cell, replies.get(cell.id, {})):
+            found.append(f"{cell.id} passes without saying so")
+    return sorted(set(found))
+
+
+def _printed(cell):
+    return "".join(out.text for out in cell.outputs if out.output_type == "stream")
+
+
+def _skips(nb, replies):
+    """Tell whether the kernel's own count of cells jumps."""
+    last = None
+    for cell in nb.cells:
+        if cell.cell_type == "code" and cell.source.strip():
+            count = replies.get(cell.id, {}).get("execution_count")
+            if None not in (last, count) and count != last + 1:
+                return True
+            last = count
+    return False
+
+
+def _silent(cell, reply):
+    label = re.search(r"with check\([\"'](.+?)[\"']\)", cell.source)
+    return bool(label and reply.get("status") == "ok") and (
+        f"{label.group(1)}: right." not in _printed(cell)
+    )
+
+
+def remove(nb, planted):
+    """Take the canaries out again."""
+    nb.cells = [cell for cell in nb.cells if cell.id not in planted]
+
+
+def hints(nb):
+    """Return what a person should look at in the student's own cells, as sentences."""
+    own = [cell for cell in nb.cells if is_solution(cell) or cell.id.startswith("extra-")]
+    code = "\n".join(cell.source for cell in own if cell.cell_type == "code")
+    course = "\n".join(cell.source for cell in nb.cells if cell not in own)
+    found = [f"an answer {what}" for what, words in HINTS.items() if re.search(words, code)]
+    for line in re.findall(UTILS, code, flags=re.MULTILINE):
+        if line.strip() not in course:
+            found.append("an answer imports from the course's utils")
+    return sorted(set(found))

@@ -1,0 +1,130 @@
+"""A class's folder: where things lie, and nbgrader set up to work there."""
+
+from pathlib import Path
+
+from nbgrader.apps.api import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+from tools import exercises
+
+from . import marks, restore, sandbox
+
+CONFIG = """# Written by `make assignment`: nbgrader's own buttons work as the course's commands do.
+import sys
+
+sys.path.insert(0, {root!r})
+from tools.marking.classroom import configuration
+
+c.merge(configuration())
+c.Exchange.root = {folder!r}  # not used, but nbgrader insists on one
+"""
+
+
+class Classroom:
+    """One class: a folder with source, release, submitted, autograded, feedback, gradebook.
+
+    Parameters
+    ----------
+    folder : path
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder).resolve()
+        self.gradebook = f"sqlite:///{self.folder / 'gradebook.db'}"
+
+    def file(self, step, lesson, student="."):
+        """Return where a step keeps the notebook of a lesson and a student."""
+        name, notebook = lesson
+        ending = ".html" if step == "feedback" else ".ipynb"
+        return self.folder / step / student / name / (notebook + ending)
+
+    def reason(self, lesson, student):
+        """Return the file that says why a submission could not be marked."""
+        return self.folder / "failed" / lesson[0] / f"{student}.txt"
+
+    def lesson(self, number):
+        """Return (name of the assignment, name of the notebook) of a lesson's number."""
+        found = sorted(self.folder.glob(f"source/{int(number):02d}_*/*.ipynb"))
+        if len(found) != 1:
+            raise SystemExit(f"Lesson {number} is not assigned: make assignment LESSON={number}")
+        return found[0].parent.name, found[0].stem
+
+    def students(self, lesson):
+        """Return who has handed in a lesson, sorted."""
+        found = self.folder.glob(f"submitted/*/{lesson[0]}/{lesson[1]}.ipynb")
+        return sorted(path.parents[1].name for path in found)
+
+    def nbgrader(self, trust=None, **limits):
+        """Return nbgrader at work in this folder; its own log stays silent."""
+        config = configuration(trust, **limits)
+        config.CourseDirectory.root = str(self.folder)
+        config.CourseDirectory.db_url = self.gradebook
+        config.Exchange.root = str(self.folder)
+        api = NbGraderAPI(CourseDirectory(config=config), config=config, log_level="ERROR")
+        api.log.propagate = False
+        return api
+
+    def assign(self, source, seed, force=False):
+        """Take an assignment into the class with its own numbers.
+
+        Parameters
+        ----------
+        source : path
+            A notebook with solutions and hidden tests.
+        seed : int
+        force : bool
+            Change it even if students have handed it in.
+
+        Returns
+        -------
+        path
+            The students' notebook.
+        """
+        source = Path(source)
+        lesson = source.parent.name, source.stem
+        notebook = exercises.variant(exercises.nbformat.read(source, as_version=4), seed)
+        written, own = exercises.written(notebook), self.file("source", lesson)
+        changed = not own.exists() or own.read_text(encoding="utf-8") != written
+        if changed and self.students(lesson) and not force:
+            raise SystemExit(
+                f"{self.folder} holds submissions of another version of lesson {lesson[0]}: "
+                "use another CLASS, or say FORCE=yes and mark them anew"
+            )
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(written, encoding="utf-8", newline="\n")
+        config = CONFIG.format(root=str(sandbox.ROOT), folder=str(self.folder))
+        (self.folder / "nbgrader_config.py").write_text(config, encoding="utf-8")
+        result = self.nbgrader().generate_assignment(lesson[0])
+        if not result["success"]:
+            raise SystemExit(f"nbgrader refuses {own}:\n{result['error']}")
+        release = self.file("release", lesson)
+        text = exercises.written(exercises.release(notebook, seed))
+        release.write_text(text, encoding="utf-8", newline="\n")
+        return release
+
+
+def configuration(trust=None, seconds=60, total=600):
+    """Return nbgrader's configuration: what it lacks, put in where it lets one.
+
+    Parameters
+    ----------
+    trust : str, optional
+        The name of the kernel; the sandboxed one unless told otherwise.
+    seconds, total : int
+        How long a cell, and a whole submission, may run.
+    """
+    sandbox.prepare()
+    config = Config(exercises.STUBS)
+    config.Autograde.sanitize_preprocessors = [restore.RestoreCells]
+    config.Autograde.autograde_preprocessors = [
+        sandbox.RunInSandbox,
+        "nbgrader.preprocessors.SaveAutoGrades",
+    ]
+    config.Execute.timeout = seconds
+    config.Execute.kernel_name = trust or "sandboxed"
+    config.Execute.shutdown_kernel = "immediate"
+    config.Execute.record_timing = False
+    config.RunInSandbox.total = total
+    config.ExportApp.plugin_class = marks.QuestionCsv
+    return config

@@ -1,0 +1,74 @@
+"""Keep of a submission what a browser may show: text, plots, and no script."""
+
+import re
+
+from nbgrader.utils import is_grade, is_solution
+
+LINES, CHARACTERS, OUTPUTS = 200, 20_000, 40  # of one output; outputs of one cell
+PICTURES = ("image/png", "image/jpeg")
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
+INVISIBLE = "\N{ZERO WIDTH SPACE}"
+
+
+def notebook(nb):
+    """Clean the outputs of all cells, and the text that the student wrote, in place."""
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [kept for out in cell.outputs[:OUTPUTS] if (kept := output(out, cell))]
+        elif is_solution(cell) or cell.id.startswith("extra-"):
+            cell.source = text(cell.source)
+            attach = getattr(cell, "attachments", {})
+            cell.attachments = {name: kept for name in attach if (kept := pictures(attach[name]))}
+
+
+def text(source):
+    """Return Markdown in which nothing is a tag, an entity or a link that runs something.
+
+    Examples
+    --------
+    >>> text("<script>").isascii()
+    False
+    """
+    source = re.sub(r"<(?=[A-Za-z/!?])", "<" + INVISIBLE, source)
+    source = re.sub(r"&(?=#|\w+;)", "&" + INVISIBLE, source)
+    source = re.sub(r"(?i)(script|data)(?=[\s\\]*:)", r"\1" + INVISIBLE, source)
+    return re.sub(r"\\(href|html\w*|style|class|cssId|require)\b", r"\\text", source)
+
+
+def output(out, cell):
+    """Return an output without what could run, or None if nothing is left."""
+    if out.output_type == "stream":
+        if out.name == "stderr" and is_grade(cell):
+            return None  # a warning is no wrong answer
+        out.text = shortened(out.text)
+    elif out.output_type == "error":
+        out.traceback = [shortened(line) for line in out.traceback[:LINES]]
+        out.evalue = shortened(str(out.evalue))
+    elif is_grade(cell) and out.output_type == "execute_result":
+        return None  # nbgrader would take a number for a part of the points
+    else:
+        out.data = {**pictures(out.data), **_plain(out.data)}
+        out.metadata = {}
+        return out if out.data else None
+    return out
+
+
+def pictures(data):
+    """Return the pictures among the representations of an output or an attachment."""
+    return {
+        kind: data[kind]
+        for kind in PICTURES
+        if isinstance(data.get(kind), str) and BASE64.match(data[kind])
+    }
+
+
+def _plain(data):
+    plain = data.get("text/plain")
+    return {"text/plain": shortened(plain)} if isinstance(plain, str) else {}
+
+
+def shortened(words):
+    """Return no more of a text than a person reads."""
+    lines = words[:CHARACTERS].split("\n")
+    cut = len(words) > CHARACTERS or len(lines) > LINES
+    return "\n".join(lines[:LINES]) + ("\n... cut here ..." if cut else "")

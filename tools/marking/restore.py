@@ -1,0 +1,131 @@
+"""Put the released notebook's structure back under a student's answers."""
+
+import copy
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import nbformat
+from nbgrader import preprocessors
+from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import is_solution
+from traitlets.config import Config
+
+from tools import exercises
+
+STEPS = ("LockCells", "ClearSolutions", "ClearOutput", "ComputeChecksums")
+MISSING = "*(This cell was missing from the notebook; look at the cells around it.)*"
+
+
+class RestoreCells(NbGraderPreprocessor):
+    """Replaces a submission's cells by the assignment's, and keeps answers and own cells."""
+
+    def preprocess(self, nb, resources):
+        """Restore the notebook; nbgrader runs this in the class's folder."""
+        names = resources["nbgrader"]
+        place = Path(names["assignment"], f"{names['notebook']}.ipynb")
+        paths = Path("source", place).resolve(), Path("release", place).resolve()
+        changed = tuple(path.stat().st_mtime_ns for path in paths)
+        return restored(nb, *structure(*paths, changed)), resources
+
+
+@cache
+def structure(source_path, release_path, changed):
+    """Return the notebook to mark with (tests, no solutions), and the released sources by id."""
+    source, release = (nbformat.read(it, as_version=4) for it in (source_path, release_path))
+    released = {cell.id: cell.source.strip() for cell in release.cells}
+    for name in STEPS:
+        step = getattr(preprocessors, name)(config=Config(exercises.STUBS))
+        source, _ = step.preprocess(source, {})
+    return source, released
+
+
+def restored(nb, wanted, released):
+    """Return a new notebook: the wanted cells in their order, answered by the student's.
+
+    A student's cell is recognised by its grade id, its cell id, the id that Colab keeps in the
+    metadata, or its unchanged text. Cells that are not recognised stay, behind the one that they
+    followed. Of several copies of an answer the last changed one counts, and the others run
+    where they stand, as they did for the student.
+    """
+    for cell in nb.cells:
+        cell.source = cell.source.replace("\r\n", "\n")
+    names = [_name(cell, released) for cell in nb.cells]
+    copies = defaultdict(list)
+    for place, name in enumerate(names):
+        if name:
+            copies[name].append(place)
+    used = {name: _chosen(places, nb, released[name]) for name, places in copies.items()}
+    own = _own_cells(nb, names, used, wanted, released)
+    cells, notes = list(own[None]), []
+    for cell in wanted.cells:
+        place = used.get(cell.id)
+        answer = None if place is None else nb.cells[place]
+        cells += [_answered(cell, answer), *own[cell.id]]
+        notes += _notes(cell, answer, len(copies[cell.id]), released)
+    for number, cell in enumerate(it for it in cells if it.id == "extra"):
+        cell.id = f"extra-{number}"
+    result = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(wanted.metadata))
+    result.metadata["marking"] = {"notes": notes}
+    return result
+
+
+def _name(cell, released):
+    """Return which of the released cells this is, or None."""
+    data = cell.metadata
+    for name in (data.get("nbgrader", {}).get("grade_id"), cell.get("id"), data.get("id")):
+        if isinstance(name, str) and name in released:
+            return name
+    same = [name for name, text in released.items() if text == cell.source.strip()]
+    return same[0] if len(same) == 1 else None
+
+
+def _chosen(places, nb, stub):
+    changed = [place for place in places if nb.cells[place].source.strip() not in (stub, "")]
+    return (changed or places)[-1]
+
+
+def _own_cells(nb, names, used, wanted, released):
+    """Return the student's own cells by the name of the released cell that they followed.
+
+    Copies of what the student got, unchanged, are not among them.
+    """
+    own, last = defaultdict(list), None
+    locked = {cell.id for cell in wanted.cells if not is_solution(cell)}
+    for place, (cell, name) in enumerate(zip(nb.cells, names)):
+        if name and used[name] == place:
+            last = name
+        elif name not in locked and cell.source.strip() != released.get(name):
+            own[last].append(_plain(cell))
+    return own
+
+
+def _plain(cell):
+    """Return a cell with nothing but its text; it gets its id later."""
+    if cell.cell_type == "code":
+        return nbformat.v4.new_code_cell(cell.source, id="extra")
+    return nbformat.v4.new_markdown_cell(cell.source, id="extra")
+
+
+def _answered(cell, answer):
+    cell = copy.deepcopy(cell)
+    if is_solution(cell):
+        if answer is not None:
+            cell.source = answer.source
+            if cell.cell_type == "markdown" and isinstance(answer.get("attachments"), dict):
+                cell.attachments = answer.attachments
+        else:
+            cell.source = "" if cell.cell_type == "code" else MISSING
+    return cell
+
+
+def _notes(cell, answer, copies, released):
+    """Say what was restored, where a person may want to know."""
+    if "nbgrader" not in cell.metadata:
+        return
+    if answer is None:
+        yield f"{cell.id} was missing"
+    elif not is_solution(cell) and answer.source.strip() != released[cell.id]:
+        yield f"{cell.id} had been changed"
+    if copies > 1:
+        yield f"{cell.id} came {copies} times"
