@@ -121,6 +121,24 @@ def test_lesson_in_the_browser(page, path):
     page.screenshot(path=OUTPUT / f"{path.stem}_quiz.png")
 
 
+EXERCISES = sorted(lab.ROOT.glob("exercises/*/*/*.ipynb"))
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda path: f"{path.stem}_{path.parts[-3]}")
+def test_exercises_in_the_browser(page, path):
+    lab.open_notebook(page, page.address, path.relative_to(lab.ROOT).as_posix())
+    notebook = lab.run_all(page)
+    assert lab.errors(notebook) == []
+    said = {
+        cell["metadata"]["nbgrader"]["grade_id"]: "".join(cell["outputs"][-1]["text"])
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("grade")
+    }
+    assert len(said) >= 6
+    verdict = ": right." if "source" in path.parts else ": not answered yet."
+    assert [name for name, text in said.items() if verdict not in text] == []
+
+
 def test_figures_reach_a_screen_reader(page):
     lab.open_notebook(page, page.address, f"notebooks/{rules.lessons()[0].name}")
     lab.run_all(page)
