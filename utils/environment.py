@@ -8,6 +8,7 @@ import contextlib
 import importlib.abc
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import subprocess
 import sys
@@ -51,13 +52,16 @@ def set_up():
     Raises
     ------
     ImportError
-        Names the package that is missing or too old, what was found and what is needed.
+        Names the package that is missing or too old, what was found and what is needed; or
+        the backend on which Keras was started before.
     """
     _put_first(ROOT)
     _calm_tensorflow()
+    _calm_matplotlib()
     missing = [name for name in lesson_requirements() if _version(name) is None]
     installed = _install(missing) if missing and _on_colab() else ""
     _check_versions()
+    _check_backend()
     found = environment_report()
     print(
         f"Ready: Python {found['python']}, Keras {found['keras']} on TensorFlow "
@@ -73,6 +77,13 @@ def _calm_tensorflow():
     if "tensorflow" not in sys.modules:
         sys.meta_path[:] = [it for it in sys.meta_path if type(it).__name__ != "QuietImport"]
         sys.meta_path.insert(0, QuietImport())
+
+
+def _calm_matplotlib():
+    """Where the home is read-only matplotlib keeps its cache elsewhere; let it not say so."""
+    logging.getLogger("matplotlib").addFilter(
+        lambda record: not str(record.msg).startswith(("mkdir -p failed", "Matplotlib created a"))
+    )
 
 
 class QuietImport(importlib.abc.MetaPathFinder):
@@ -127,10 +138,21 @@ def _check_versions():
             )
 
 
+def _check_backend():
+    keras = sys.modules.get("keras")
+    backend = keras.config.backend() if keras else "tensorflow"
+    if backend != "tensorflow":
+        raise ImportError(
+            f"This course needs Keras on TensorFlow, but Keras was started on {backend}: "
+            "restart the kernel and run this cell first."
+        )
+
+
 def _put_first(root):
     """Make `import utils` find the course's, whatever else has that name."""
     for name in [name for name in sys.modules if name == "utils" or name.startswith("utils.")]:
-        if not str(getattr(sys.modules[name], "__file__", "")).startswith(str(root)):
+        file = Path(str(getattr(sys.modules[name], "__file__", "")))
+        if root / "utils" not in file.parents:
             del sys.modules[name]
     if str(root) in sys.path:
         sys.path.remove(str(root))

@@ -88,7 +88,7 @@ def _same(got, wanted, tolerance):
 def _plain(value):
     """Return a plain float array of the same numbers, or None if they are not numbers."""
     try:
-        plain = np.array(value, subok=False)
+        plain = np.asarray(value)
         return plain.astype(float) if plain.dtype.kind in "biuf" else None
     except (TypeError, ValueError):
         return None
