@@ -1,7 +1,11 @@
 # The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help lab test test-browser test-long test-marking notebooks format lock address
 .PHONY: assignment collect mark look handback
+=======
+.PHONY: help lab test test-browser test-long notebooks format lock address matrix
+>>>>>>> 3ae165e (Matrix of environments, address with revision)
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -73,5 +77,8 @@ format: .venv/.test  ## put code and notebooks in the house style
 lock: .venv/.test  ## compile the tested pins anew from pyproject.toml
 	$(BIN)/python -m tools.lock
 
-address: .venv/.test  ## say where the course is published: make address REPO=owner/name
-	$(BIN)/python -m tools.address $(REPO)
+address: .venv/.test  ## say where the course is published: make address REPO=owner/name REVISION=v1.0
+	$(BIN)/python -m tools.address --repo "$(REPO)" --revision "$(REVISION)"
+
+matrix: .venv/.test  ## every notebook in every environment (MATRIX="--only colab notebooks/01_..." for some)
+	$(BIN)/python -m tools.matrix $(MATRIX)

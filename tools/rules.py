@@ -20,10 +20,18 @@ NUMBER = re.compile(r"(?<![\w.,])[−-]?\d[\d ]*(?:\.\d+)?(?:e[−+-]?\d+)?(?![\
 
 
 @cache
+def _pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 def address():
     """Return where the course is published, from pyproject.toml."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)["project"]["urls"]["repository"]
+    return _pyproject()["project"]["urls"]["repository"]
+
+
+def revision():
+    """Return the branch or tag that badges open and set-up cells fetch, from pyproject.toml."""
+    return _pyproject()["tool"]["course"]["revision"]
 
 
 def code_cells(notebook):
@@ -91,7 +99,7 @@ def headed(notebook, path):
         yield f"titles are {titles}, wanted one that starts with '# {number} · '"
     first = notebook.cells[0].source
     colab = address().replace("https://github.com", "https://colab.research.google.com/github")
-    if f"({colab}/blob/main/notebooks/{path.name})" not in first:
+    if f"({colab}/blob/{revision()}/notebooks/{path.name})" not in first:
         yield "the Colab badge does not lead to this notebook"
     for row in (r"\*\*Minutes\*\* \| \d+ to read, \d+ to do", "You need", "Afterwards you can"):
         if not re.search(row, first):
@@ -107,6 +115,8 @@ def set_up(notebook, path):
         yield "the first code cell is not the set-up"
     if f'"{address()}"' not in cell.source:
         yield "the set-up cell fetches from another address than pyproject.toml's"
+    if f'"-qb", "{revision()}"' not in cell.source:
+        yield "the set-up cell fetches another revision than pyproject.toml's"
     if len(cell.source.splitlines()) > 10:
         yield f"the set-up cell has {len(cell.source.splitlines())} lines"
 

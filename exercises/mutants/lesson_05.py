@@ -28,7 +28,7 @@ FINDER = """def lr_range_test(model, x, y, lowest, highest, updates, batch_size=
     optimizer = model.optimizer
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
-    saved = [(v, np.array(v)) for v in [*model.variables, *optimizer.variables]]
+    saved = [(v, v.numpy()) for v in [*model.variables, *optimizer.variables]]
     rates, losses, smoothed, average = np.geomspace(lowest, highest, updates), [], [], 0.0
     for k, rate in enumerate(rates):
         rows = np.arange(k * batch_size, (k + 1) * batch_size) % len(x)
