@@ -1,11 +1,7 @@
 # The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help lab test test-browser test-long test-marking notebooks format lock address
+.PHONY: help lab test test-browser test-long test-marking notebooks format lock address matrix
 .PHONY: assignment collect mark look handback
-=======
-.PHONY: help lab test test-browser test-long notebooks format lock address matrix
->>>>>>> 3ae165e (Matrix of environments, address with revision)
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
