@@ -13,7 +13,7 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tools import address, rules
+from tools import rules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("requirements.txt", "requirements-test.txt", "requirements-marking.txt")
@@ -45,6 +45,49 @@ def test_conda_lists_what_pyproject_lists():
     assert python == "python" + PROJECT["project"]["requires-python"]
     assert pip == "pip"
     assert ranges(packages["pip"]) == ranges(PROJECT["project"]["dependencies"])
+
+
+def conda_problems(environment):
+    """Yield what conda would refuse in an environment file, by the rules of its own schema."""
+    if set(environment) != {"name", "channels", "dependencies"}:
+        yield f"keys {sorted(environment)}"
+    if not re.fullmatch(r"[^\s/:#]+", environment["name"]):
+        yield f"name {environment['name']!r}"
+    if not all(re.fullmatch(r"[a-z][\w/.-]*", channel) for channel in environment["channels"]):
+        yield f"channels {environment['channels']}"
+    specs = [it for it in environment["dependencies"] if isinstance(it, str)]
+    for spec in specs:
+        if not re.fullmatch(r"[a-z][\w.-]*([<>=!]=?[\d.*]+(,[<>=!]=?[\d.*]+)*)?", spec):
+            yield f"match specification {spec!r}"
+    for rest in (it for it in environment["dependencies"] if not isinstance(it, str)):
+        if list(rest) != ["pip"] or not all(isinstance(line, str) for line in rest["pip"]):
+            yield f"dependency {rest}"
+        if "pip" not in specs:
+            yield "packages for pip, but no pip"
+
+
+def test_conda_accepts_the_file():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert list(conda_problems(conda)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: ", "title: x\nname: "),
+        ("name: learning-rate", "name: learning rate"),
+        ("- conda-forge", "- 'two words'"),
+        ("python>=", "python >> "),
+        ("  - pip\n", ""),
+        ("- pip:", "- conda:"),
+        ("- keras>=", "- keras: "),
+    ],
+)
+def test_conda_s_rules_notice(old, new):
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert old in text
+    spoilt = yaml.safe_load(text.replace(old, new))
+    assert list(conda_problems(spoilt)) != []
 
 
 @pytest.mark.parametrize(
@@ -111,33 +154,6 @@ def test_make_lab_opens_lesson_1_and_hands_arguments_on():
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert plan.splitlines()[-1].endswith("--no-browser --port 8890")
     assert f"/lab/tree/notebooks/{rules.lessons()[0].name} " in plan
-
-
-def test_address_moves_everywhere_at_once(tmp_path, monkeypatch):
-    for name in ("pyproject.toml", "README.md"):
-        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    (tmp_path / "notebooks").mkdir()
-    lesson = tmp_path / "notebooks" / rules.lessons()[0].name
-    lesson.write_text(rules.lessons()[0].read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(address, "ROOT", tmp_path)
-    old = rules.address().removeprefix("https://github.com/")
-    address.main(["someone/learning"])
-    for path in (tmp_path / "pyproject.toml", tmp_path / "README.md", lesson):
-        text = path.read_text(encoding="utf-8")
-        assert "someone/learning" in text
-        assert old not in text
-    moved = nbformat.read(lesson, as_version=4)
-    assert list(rules.fresh(moved, lesson)) == []
-    monkeypatch.setattr(rules, "address", lambda: "https://github.com/someone/learning")
-    assert rules.problems(moved, rules.lessons()[0]) == []
-
-
-@pytest.mark.parametrize(
-    "wrong", [[], [""], ["only-a-name"], ["https://github.com/a/b"], ["a/b c"]]
-)
-def test_address_refuses_what_is_none(wrong):
-    with pytest.raises(SystemExit, match="REPO must be owner/name"):
-        address.main(wrong)
 
 
 def test_every_shipped_file_has_its_provenance():

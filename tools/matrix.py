@@ -88,7 +88,8 @@ def call(command, problem, **options):
     """Run a program and return what it printed; if it fails, say so."""
     result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
     if result.returncode:
-        raise Broken(f"{problem}\n{result.stdout}\n{result.stderr}")
+        colourless = re.sub(r"\x1b\[[\d;]*m", "", f"{result.stdout}\n{result.stderr}")
+        raise Broken(f"{problem}\n{colourless}")
     return result.stdout
 
 

@@ -20,18 +20,18 @@ NUMBER = re.compile(r"(?<![\w.,])[−-]?\d[\d ]*(?:\.\d+)?(?:e[−+-]?\d+)?(?![\
 
 
 @cache
-def _pyproject():
+def pyproject():
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def address():
     """Return where the course is published, from pyproject.toml."""
-    return _pyproject()["project"]["urls"]["repository"]
+    return pyproject()["project"]["urls"]["repository"]
 
 
 def revision():
     """Return the branch or tag that badges open and set-up cells fetch, from pyproject.toml."""
-    return _pyproject()["tool"]["course"]["revision"]
+    return pyproject()["tool"]["course"]["revision"]
 
 
 def code_cells(notebook):
