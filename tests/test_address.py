@@ -97,18 +97,24 @@ def test_readme_leads_to_binder_and_through_nbgitpuller(copy):
     ) in text
 
 
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """An empty folder, where a wrong address does no harm."""
+    monkeypatch.setattr(address, "ROOT", tmp_path)
+
+
 @pytest.mark.parametrize("wrong", ["only-a-name", "https://github.com/a/b", "a/b c"])
-def test_address_refuses_what_is_none(wrong):
+def test_address_refuses_what_is_none(wrong, nowhere):
     with pytest.raises(SystemExit, match="REPO must be owner/name"):
         address.main(["--repo", wrong])
 
 
 @pytest.mark.parametrize("wrong", ["a branch", "feature/x", "--upload-pack=x"])
-def test_revision_refuses_what_is_none(wrong):
+def test_revision_refuses_what_is_none(wrong, nowhere):
     with pytest.raises(SystemExit, match="REVISION must be a branch or tag"):
         address.main([f"--revision={wrong}"])
 
 
-def test_address_refuses_nothing():
+def test_address_refuses_nothing(nowhere):
     with pytest.raises(SystemExit, match="got neither"):
         address.main(["--repo", "", "--revision", ""])

@@ -124,7 +124,7 @@ def test_too_old_and_missing_packages_are_named(monkeypatch):
     versions = {name: environment._version(name) for name in environment.lesson_requirements()}
     monkeypatch.setattr(environment, "_version", lambda name: versions[name])
     versions["keras"] = "3.9.1"
-    with pytest.raises(ImportError, match=r"needs keras 3\.13 or newer, found 3\.9\.1"):
+    with pytest.raises(ImportError, match=r"needs keras 3\.13\.1 or newer, found 3\.9\.1"):
         environment.set_up()
     versions["keras"], versions["jupyterquiz"] = "3.15.1", None
     with pytest.raises(ImportError, match=r"needs jupyterquiz.*which is not installed"):

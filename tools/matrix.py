@@ -196,7 +196,8 @@ def complaints(notebook, environment, protocol):
     for cell in rules.code_cells(notebook):
         for output in cell.outputs:
             if output.get("name") == "stderr":
-                yield f"stderr: {output.text.strip().splitlines()[-1]}"
+                said = re.search(r"\w+Warning:.*", output.text)
+                yield f"stderr: {said[0] if said else output.text.strip()}"
             if output.output_type == "error":
                 yield f"{output.ename}: {output.evalue}"
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
