@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 
 import nbformat
 import pytest
@@ -95,6 +96,13 @@ def test_readme_leads_to_binder_and_through_nbgitpuller(copy):
         "https://HUB/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fsomeone%2Flearning"
         f"&branch=v1.0&urlpath=lab%2Ftree%2Flearning%2F{quoted}\n"
     ) in text
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_hands_address_and_revision_on():
+    command = ["make", "--no-print-directory", "-n", "address", "REVISION=v1.0"]
+    plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert plan.splitlines()[-1].endswith('tools.address --repo "" --revision "v1.0"')
 
 
 @pytest.fixture
