@@ -207,9 +207,8 @@ def complaints(notebook, environment, protocol):
         yield "no widget"
     if not set(views) <= set(state):
         yield "a widget without its state"
-    if {m["model_module_version"] for m in state.values() if "controls" in m["model_module"]} - {
-        protocol
-    }:
+    models = [model for model in state.values() if "controls" in model["model_module"]]
+    if views and {model["model_module_version"] for model in models} != {protocol}:
         yield f"widgets do not speak {protocol}"
     if environment.colab:
         yield from second_set_up(notebook)
