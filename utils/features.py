@@ -62,10 +62,15 @@ def extract_features(
         kept = _read(path, backbone.output_shape[-1])
         if kept is not None:
             return kept
-    pooled = keras.Sequential([keras.Input(size), backbone, keras.layers.GlobalAveragePooling2D()])
+    pool = keras.layers.GlobalAveragePooling2D()
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *size), tf.float32)])
+    def see(batch):
+        return pool(backbone(batch, training=False))
+
     features = []
     for batch in tqdm(stream, unit="batch", disable=not progress):
-        features.append(pooled.predict_on_batch(batch))
+        features.append(see(batch).numpy())
     features = np.concatenate(features)
     if path is not None:
         _write(path, features)
