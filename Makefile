@@ -1,6 +1,7 @@
 # The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-long test-marking notebooks format lock address matrix
+.PHONY: help lab test test-browser test-long test-marking test-site site notebooks format lock address matrix
+.PHONY: front contact
 .PHONY: assignment collect mark look handback
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
@@ -31,6 +32,10 @@ help:  ## list the commands
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-marking.txt
 	@touch $@
 
+.venv/.site: requirements-site.txt .venv/.lab
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-site.txt
+	@touch $@
+
 lab: .venv/.lab  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
@@ -47,6 +52,12 @@ test-long: .venv/.test  ## what takes minutes: random sweeps, killed workers, a 
 
 test-marking: .venv/.test  ## mark a made-up class in sandboxes (skips without bubblewrap)
 	$(BIN)/python -m pytest -m marking -n 0 tests
+
+test-site: .venv/.test .venv/.site  ## build the site and read it in headless Chromium (skips without Chromium)
+	$(BIN)/python -m pytest -m site -n 0 tests/test_site.py
+
+site: .venv/.site  ## the course as web pages, from the stored notebooks, in _site/html/
+	$(BIN)/python -m tools.site
 
 assignment: .venv/.marking  ## a class's own exercises: make assignment LESSON=1 SEED=7
 	$(MARKING) assignment $(LESSON) --seed $(SEED) --force "$(FORCE)"
@@ -65,6 +76,13 @@ handback: .venv/.marking  ## a page for every student, and marks.csv: make handb
 
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)
+	$(BIN)/python -m tools.front
+
+front: .venv/.test  ## write into the README what it repeats from the lessons
+	$(BIN)/python -m tools.front
+
+contact: .venv/.test  ## contact sheets of all figures, as different eyes see them
+	$(BIN)/python -m tools.contact
 
 format: .venv/.test  ## put code and notebooks in the house style
 	$(BIN)/ruff check --fix .

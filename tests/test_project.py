@@ -17,6 +17,7 @@ from tools import rules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("requirements.txt", "requirements-test.txt", "requirements-marking.txt")
+LOCKS += ("requirements-site.txt",)
 GROUPS = {
     name: [it for it in group if isinstance(it, str)]
     for name, group in PROJECT["dependency-groups"].items()
@@ -99,6 +100,8 @@ def test_conda_s_rules_notice(old, new):
         ("requirements-test.txt", GROUPS["marking"]),
         ("requirements-marking.txt", PROJECT["project"]["dependencies"]),
         ("requirements-marking.txt", GROUPS["marking"]),
+        ("requirements-site.txt", PROJECT["project"]["dependencies"]),
+        ("requirements-site.txt", GROUPS["site"]),
     ],
 )
 def test_pins_lie_in_the_ranges(lock, wanted):
@@ -110,10 +113,13 @@ def test_pins_lie_in_the_ranges(lock, wanted):
 
 
 def test_all_locks_pin_the_same_versions():
-    learner, contributor, instructor = map(pins, LOCKS)
+    learner, contributor, instructor, publisher = map(pins, LOCKS)
     assert {name: contributor[name] for name in learner} == learner
     assert {name: instructor[name] for name in learner} == learner
     assert {name: contributor[name] for name in instructor} == instructor
+    assert {name: publisher[name] for name in learner} == learner
+    both = set(publisher) & set(contributor)
+    assert {it: publisher[it] for it in both} == {it: contributor[it] for it in both}
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -206,7 +206,11 @@ OLD = "Metadata-Version: 2.1\nName: {}\nVersion: {}\n"
 
 @pytest.mark.parametrize(
     ("lesson", "package", "version", "needed"),
-    [(1, "keras", "3.9.1", "3.13.1"), (3, "keras", "2.15.0", "3.13.1"), (3, "numpy", "1.26.4", "2.1")],
+    [
+        (1, "keras", "3.9.1", "3.13.1"),
+        (3, "keras", "2.15.0", "3.13.1"),
+        (3, "numpy", "1.26.4", "2.1"),
+    ],
 )
 def test_too_old_a_package_is_named_in_the_first_cell(
     lesson, package, version, needed, home, tmp_path

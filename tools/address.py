@@ -13,7 +13,7 @@ import nbformat
 from tools import notebooks, rules
 
 ROOT = notebooks.ROOT
-PLACES = ("pyproject.toml", "README.md", "notebooks/*.ipynb", "exercises/**/*.md")
+PLACES = ("pyproject.toml", "CITATION.cff", "README.md", "notebooks/*.ipynb", "exercises/**/*.md")
 PLACES += ("exercises/**/*.ipynb",)
 
 # Every form in which an address or a revision is written; the longer ones come first.

@@ -7,6 +7,7 @@ COMMON = ["pyproject.toml", "--universal", "--python-version", "3.11", "--fork-s
 LOCKS = {
     "requirements.txt": [],
     "requirements-test.txt": ["--group", "test", "-c", "requirements.txt"],
+    "requirements-site.txt": ["--group", "site", "-c", "requirements-test.txt"],
     "requirements-marking.txt": ["--group", "marking", "-c", "requirements-test.txt"],
 }
 
