@@ -53,10 +53,10 @@ def plot_limits(limits, bands):
     for number, (label, (low, high)) in enumerate(bands.items()):
         look = {"color": (ORANGE, SKY)[number], "hatch": ("//", "..")[number]}
         axes.axvspan(low, high, alpha=0.25, linewidth=0, **look)
-        middle = np.sqrt(low * high)
-        axes.annotate(
-            label, (middle, 1.02 + 0.09 * number), xycoords=("data", "axes fraction"), ha="center"
-        )
+        height = 1.04 + 0.1 * number
+        where = {"xycoords": ("data", "axes fraction"), "textcoords": ("data", "axes fraction")}
+        axes.annotate("", (low, height), (high, height), arrowprops={"arrowstyle": "<->"}, **where)
+        axes.annotate(f" {label}", (high, height), xycoords=where["xycoords"], va="center")
     heights = np.arange(len(limits))[::-1]
     axes.plot(list(limits.values()), heights, "o", color=BLUE, markersize=9)
     for height, limit in zip(heights, limits.values()):

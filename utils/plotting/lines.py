@@ -34,7 +34,7 @@ def plot_lines(
         positions = np.arange(len(heights)) if x is None else np.asarray(x)
         look = {"color": COLOURS[number], "linestyle": LINES[number], "marker": MARKERS[number]}
         axes.plot(positions, heights, label=label, markevery=max(1, len(heights) // 12), **look)
-        ends.append((label, np.asarray(heights, dtype=float), COLOURS[number]))
+        ends.append((label, np.asarray(heights, dtype=float), look))
     if limits is not None:
         axes.set_ylim(limits)
     if legend:
@@ -45,23 +45,26 @@ def plot_lines(
 
 
 def _label_ends(axes, ends):
-    """Write each line's label to the right of its last visible point, none over another."""
+    """Write each label, after a piece of its line, right of the last visible point."""
     low, high = axes.get_ylim()
     scale = np.log if axes.get_yscale() == "log" else np.asarray
     span = scale(high) - scale(low)
     places = []
-    for label, heights, colour in ends:
+    for label, heights, look in ends:
         seen = np.flatnonzero(np.isfinite(heights) & (heights >= low) & (heights <= high))
         if len(seen):
             height = (scale(heights[seen[-1]]) - scale(low)) / span
-            places.append([height, label, colour])
-    places.sort()
+            places.append([height, label, look])
+    places.sort(key=lambda place: place[0])
     for lower, upper in itertools.pairwise(places):
         upper[0] = max(upper[0], lower[0] + 0.085)
-    for height, label, colour in places:
+    for height, label, look in places:
+        sample = {"transform": axes.transAxes, "clip_on": False, "scalex": False, "scaley": False}
+        axes.plot([1.01, 1.035, 1.06], [height] * 3, **look, **sample, markevery=[1])
         axes.annotate(
-            label, (1.01, height), xycoords="axes fraction", color=colour, va="center", fontsize=10
-        )
+            label, (1.07, height), xycoords="axes fraction", color=look["color"], va="center",
+            fontsize=10,
+        )  # fmt: skip
 
 
 def plot_panels(lines, xlabel, ylabel, columns=4):

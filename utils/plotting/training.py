@@ -77,8 +77,10 @@ def plot_sweeps(results, metric, ylabel, epoch=-1, limits=None, yscale="linear")
             axes.plot(rates[lost], np.full(lost.sum(), height), "x", color=colour, transform=where)
     if limits is not None:
         axes.set_ylim(limits)
-    if len(results) > 1 or any(result.diverged.any() for result in results.values()):
+    lost = any(result.diverged.any() for result in results.values())
+    if lost:
         axes.plot([], [], "x", color=GREY, label="a seed diverged")
+    if lost or len(results) > 1:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

@@ -91,8 +91,8 @@ class RavinePicture:
         above.plot(0, 0, "*", color=GREEN, markersize=13)
         above.set(xlim=(-reach, reach), ylim=(-reach, reach))
         above.set(xlabel="weight x₁ (steep direction)", ylabel="weight x₂ (flat direction)")
-        (self.steep,) = decay.plot([], [], "o--", color=VERMILLION, markersize=3, animated=True)
-        (self.flat,) = decay.plot([], [], "s-", color=BLUE, markersize=3, animated=True)
+        (self.steep,) = decay.plot([], [], "--", color=VERMILLION, animated=True)
+        (self.flat,) = decay.plot([], [], "-", color=BLUE, animated=True)
         decay.set(xlim=(-0.5, steps + 0.5), ylim=(1e-5, 1e5), yscale="log")
         decay.set(xlabel="update", ylabel="distance from the minimum")
 
@@ -110,7 +110,8 @@ class RavinePicture:
         for line, distances in zip((self.steep, self.flat), np.abs(path.T)):
             line.set_data(np.arange(len(path)), np.maximum(distances, 1e-12))
         steep, flat = multipliers
-        self.words.set_text(f"steep (dashed): × {steep:+.3f}\nflat (solid): × {flat:+.3f}")
+        words = f"steep (dashed): × {steep:+.3f}\nflat (solid): × {flat:+.3f}"
+        self.words.set_text(words.replace("-", "−"))
 
 
 def ravine_numbers(learning_rate, condition, angle, steps=40):
@@ -166,8 +167,11 @@ class WellsPicture:
         grid = np.linspace(*landscape.domain, 500)
         hills.plot(grid, landscape.loss(grid), color=GREY)
         heights = landscape.loss(np.array(landscape.minima))
-        for minimum, height, colour in zip(landscape.minima, heights, (ORANGE, BLUE)):
+        names = zip(landscape.minima, heights, (ORANGE, BLUE), ("sharp", "flat"))
+        for minimum, height, colour, name in names:
             hills.plot(minimum, height, "*", color=colour, markersize=14, zorder=5)
+            place = (0, 10) if name == "flat" else (-22, -4)
+            hills.annotate(name, (minimum, height), place, textcoords="offset points", ha="center")
         self.landscape = landscape
         (self.path,) = hills.plot(
             [], [], "o-", color=VERMILLION, linewidth=1, markersize=4, animated=True

@@ -32,7 +32,9 @@ class RacePicture:
         for number, name in enumerate(RACERS):
             look = {"color": COLOURS[number], "linestyle": LINES[number], "animated": True}
             look |= {"marker": MARKERS[number], "markersize": 4, "linewidth": 1.3}
-            (path,) = above.plot([], [], **look, markevery=4)
+            if number == 3:  # where two paths run together, the upper one is seen through
+                look["markerfacecolor"] = "white"
+            (path,) = above.plot([], [], **look, markevery=(2 * number, 8))
             (loss,) = losses.plot([], [], **look, markevery=8, label=name)
             self.lines.append((path, loss))
         losses.legend(loc="upper right", fontsize=9, ncols=2)

@@ -27,10 +27,10 @@ class SweepPicture:
         for panel, label in zip(axes, ("validation loss", "validation accuracy")):
             panel.set(xscale="log", xlabel="learning rate η", ylabel=label)
             panel.set(xlim=(RATES[0] / 1.5, RATES[-1] * 1.5))
-            (seeds,) = panel.plot([], [], ".", color=BLUE, markersize=3, alpha=0.5, animated=True)
-            (mean,) = panel.plot([], [], "-", color=VERMILLION, linewidth=1.5, animated=True)
+            (seeds,) = panel.plot([], [], ".", color=BLUE, markersize=3, alpha=0.35, animated=True)
+            (mean,) = panel.plot([], [], "-", color=BLUE, linewidth=2, animated=True)
             (lost,) = panel.plot([], [], "x", color=GREY, markersize=5, animated=True)
-            chosen = panel.axvline(np.nan, color=GREEN, linestyle="--", animated=True)
+            chosen = panel.axvline(np.nan, color=VERMILLION, linestyle="--", animated=True)
             self.panels.append((seeds, mean, lost, chosen))
         axes[0].set(yscale="log", ylim=(0.01, 20))
         axes[1].set(ylim=(0, 1.05))
