@@ -65,6 +65,15 @@ class Mutant:
     crashes: bool = False
 
 
+def changed(answer, *changes):
+    """Return an answer with pieces of text replaced, (old, new) each; each must be there."""
+    for old, new in changes:
+        if old not in answer:
+            raise ValueError(f"{old!r} is not in the answer")
+        answer = answer.replace(old, new)
+    return answer
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the tests of one answer said: sentences of checks that failed, and other errors."""

@@ -6,7 +6,7 @@ M12 take the minimum of the finder's curve or the point just below the rise, M13
 schedule are the same, M18 one run is enough.
 """
 
-from tools.exercises import Mutant
+from tools.exercises import Mutant, changed
 
 GRID = "def log_grid(lo, hi, n):\n"
 SUGGEST = "def suggest(rates, losses):\n"
@@ -46,15 +46,6 @@ FINDER = """def lr_range_test(model, x, y, lowest, highest, updates, batch_size=
         variable.assign(value)
     return rates[: len(losses)], np.array(losses), np.array(smoothed)
 """
-
-
-def _without(answer, *changes):
-    """Return a right answer with pieces of text replaced; each must be there."""
-    for old, new in changes:
-        if old not in answer:
-            raise ValueError(f"{old!r} is not in the answer")
-        answer = answer.replace(old, new)
-    return answer
 
 
 MUTANTS = {
@@ -113,7 +104,7 @@ MUTANTS = {
     "answer_2": {
         "gap": Mutant(
             "M7: the smallest gap is best",
-            _without(
+            changed(
                 RULE,
                 (
                     "scores = accuracy.mean(axis=1)",
@@ -125,27 +116,27 @@ MUTANTS = {
         ),
         "train": Mutant(
             "the best on the training data is the best",
-            _without(RULE, ('results["validation"]', 'results["train"]')),
+            changed(RULE, ('results["validation"]', 'results["train"]')),
             says="Training accuracy",
         ),
         "test": Mutant(
             "chooses on the test data",
-            _without(RULE, ('results["validation"]', 'results["test"]')),
+            changed(RULE, ('results["validation"]', 'results["test"]')),
             says="The test data is for the end",
         ),
         "luckiest": Mutant(
             "M18: the best run shows the best rate",
-            _without(RULE, ("scores = accuracy.mean(axis=1)", "scores = accuracy.max(axis=1)")),
+            changed(RULE, ("scores = accuracy.mean(axis=1)", "scores = accuracy.max(axis=1)")),
             says="luckiest single run",
         ),
         "first_seed": Mutant(
             "M18: one run is enough",
-            _without(RULE, ("scores = accuracy.mean(axis=1)", "scores = accuracy[:, 0]")),
+            changed(RULE, ("scores = accuracy.mean(axis=1)", "scores = accuracy[:, 0]")),
             says="the first seed only",
         ),
         "place": Mutant(
             "the row's number is the answer",
-            _without(RULE, ("return float(rates[winner])", "return int(winner)")),
+            changed(RULE, ("return float(rates[winner])", "return int(winner)")),
             says="a row's number",
         ),
         "always_refuses": Mutant(
@@ -155,17 +146,17 @@ MUTANTS = {
         ),
         "no_edge": Mutant(
             "the best of the table is the best there is",
-            _without(RULE, ('raise ValueError("extend the grid")', "pass")),
+            changed(RULE, ('raise ValueError("extend the grid")', "pass")),
             says="Best at the edge (largest",
         ),
         "upper_edge": Mutant(
             "M4: below the smallest rate there is nothing to find",
-            _without(RULE, ("in (rates.min(), rates.max())", "== rates.max()")),
+            changed(RULE, ("in (rates.min(), rates.max())", "== rates.max()")),
             says="Best at the edge (smallest",
         ),
         "first_row": Mutant(
             "the edge is the first or the last row",
-            _without(
+            changed(
                 RULE,
                 ("rates[winner] in (rates.min(), rates.max())", "winner in (0, len(rates) - 1)"),
             ),
@@ -173,17 +164,17 @@ MUTANTS = {
         ),
         "cliff_dropped": Mutant(
             "a diverged rate was never tried",
-            _without(RULE, ("rates.max()", "rates[np.isfinite(scores)].max()")),
+            changed(RULE, ("rates.max()", "rates[np.isfinite(scores)].max()")),
             says="where the cliff is",
         ),
         "survivors": Mutant(
             "a diverged run is a missing value",
-            _without(RULE, ("accuracy.mean(axis=1)", "np.nanmean(accuracy, axis=1)")),
+            changed(RULE, ("accuracy.mean(axis=1)", "np.nanmean(accuracy, axis=1)")),
             says="not a missing value",
         ),
         "nan_wins": Mutant(
             "argmax knows what to do with nan",
-            _without(
+            changed(
                 RULE,
                 ("scores = np.where(np.isnan(scores), -np.inf, scores)", ""),
                 ("winner = equal[np.argmin(spreads[equal])]", "winner = np.argmax(scores)"),
@@ -192,19 +183,19 @@ MUTANTS = {
         ),
         "first_of_equals": Mutant(
             "equal means are a matter of luck",
-            _without(
+            changed(
                 RULE, ("winner = equal[np.argmin(spreads[equal])]", "winner = np.argmax(scores)")
             ),
             says="Equal means",
         ),
         "exactly_equal": Mutant(
             "computers do not round",
-            _without(RULE, ("scores > scores.max() - 1e-9", "scores == scores.max()")),
+            changed(RULE, ("scores > scores.max() - 1e-9", "scores == scores.max()")),
             says="Equal means",
         ),
         "lower_bound": Mutant(
             "there is always a standard error",
-            _without(
+            changed(
                 RULE,
                 (
                     "scores = accuracy.mean(axis=1)\n",
@@ -218,12 +209,12 @@ MUTANTS = {
     "answer_3": {
         "linear": Mutant(
             "a ramp is a straight line",
-            _without(FINDER, ("geomspace", "linspace")),
+            changed(FINDER, ("geomspace", "linspace")),
             says="Equal steps",
         ),
         "tenfold": Mutant(
             "raises the rate tenfold each time, as the article says",
-            _without(
+            changed(
                 FINDER,
                 ("np.geomspace(lowest, highest, updates)", "lowest * 10.0 ** np.arange(updates)"),
             ),
@@ -231,7 +222,7 @@ MUTANTS = {
         ),
         "per_epoch": Mutant(
             "M13: a finder is a sweep of epochs",
-            _without(
+            changed(
                 FINDER,
                 (
                     "np.geomspace(lowest, highest, updates)",
@@ -242,7 +233,7 @@ MUTANTS = {
         ),
         "running_mean": Mutant(
             "the mean that fit shows is the batch's loss",
-            _without(
+            changed(
                 FINDER,
                 ("losses.append(loss)", "losses.append(np.mean(seen))"),
                 ("        average =", "        seen.append(loss)\n        average ="),
@@ -252,22 +243,22 @@ MUTANTS = {
         ),
         "own_rate": Mutant(
             "M15: a rate that is recorded is a rate that is used",
-            _without(FINDER, ("optimizer.learning_rate = rate", "pass")),
+            changed(FINDER, ("optimizer.learning_rate = rate", "pass")),
             says="at its own rate",
         ),
         "first_batch": Mutant(
             "one batch is as good as another",
-            _without(FINDER, ("np.arange(k * batch_size, (k + 1) * batch_size)", "np.arange(8)")),
+            changed(FINDER, ("np.arange(k * batch_size, (k + 1) * batch_size)", "np.arange(8)")),
             says="the losses should be",
         ),
         "biased": Mutant(
             "a moving average may start from nought",
-            _without(FINDER, ("average / (1 - memory ** (k + 1))", "average")),
+            changed(FINDER, ("average / (1 - memory ** (k + 1))", "average")),
             says="The first smoothed loss",
         ),
         "memory_swapped": Mutant(
             "memory is the weight of the newest loss",
-            _without(
+            changed(
                 FINDER,
                 (
                     "memory * average + (1 - memory) * loss",
@@ -279,17 +270,17 @@ MUTANTS = {
         ),
         "trained": Mutant(
             "a finder is the first part of the training",
-            _without(FINDER, ("[*model.variables, *optimizer.variables]", "optimizer.variables")),
+            changed(FINDER, ("[*model.variables, *optimizer.variables]", "optimizer.variables")),
             says="put its weights back",
         ),
         "weights_only": Mutant(
             "the weights are all there is to put back",
-            _without(FINDER, ("[*model.variables, *optimizer.variables]", "model.variables")),
+            changed(FINDER, ("[*model.variables, *optimizer.variables]", "model.variables")),
             says="The velocity is left",
         ),
         "rate_left": Mutant(
             "the rate is no state",
-            _without(
+            changed(
                 FINDER,
                 ("*optimizer.variables]", "optimizer.iterations, *optimizer.variables[2:]]"),
             ),
@@ -297,7 +288,7 @@ MUTANTS = {
         ),
         "count_left": Mutant(
             "M16: the count of updates does not matter",
-            _without(FINDER, ("*optimizer.variables]", "*optimizer.variables[1:]]")),
+            changed(FINDER, ("*optimizer.variables]", "*optimizer.variables[1:]]")),
             says="The count of updates",
         ),
         "new_optimizer": Mutant(
@@ -309,7 +300,7 @@ MUTANTS = {
         ),
         "unbuilt": Mutant(
             "an optimizer has its variables from the start",
-            _without(
+            changed(
                 FINDER,
                 (
                     "    if not optimizer.built:\n"
@@ -321,12 +312,12 @@ MUTANTS = {
         ),
         "through_nan": Mutant(
             "nan is a large number",
-            _without(FINDER, ("        if not np.isfinite(loss):\n            break\n", "")),
+            changed(FINDER, ("        if not np.isfinite(loss):\n            break\n", "")),
             says="ends the test",
         ),
         "keeps_nan": Mutant(
             "records the nan",
-            _without(
+            changed(
                 FINDER,
                 ("        if not np.isfinite(loss):\n            break\n", ""),
                 ("if smoothed[-1]", "if not np.isfinite(loss) or smoothed[-1]"),
@@ -335,7 +326,7 @@ MUTANTS = {
         ),
         "leaves_at_nan": Mutant(
             "where a test fails nothing needs to be put back",
-            _without(
+            changed(
                 FINDER,
                 (
                     "            break\n        average",
@@ -347,14 +338,14 @@ MUTANTS = {
         ),
         "never_stops": Mutant(
             "the ramp is run to its end",
-            _without(
+            changed(
                 FINDER, ("        if smoothed[-1] > 4 * min(smoothed):\n            break\n", "")
             ),
             says="your test went on",
         ),
         "explosion_lost": Mutant(
             "the loss that exploded is not recorded",
-            _without(
+            changed(
                 FINDER,
                 (
                     "    for variable, value in saved",

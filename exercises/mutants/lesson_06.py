@@ -5,7 +5,7 @@ M7 the smallest gap between training and validation is best, M18 one run is enou
 is enough to judge a learning rate, M22 fine-tuning can reuse the head's rate.
 """
 
-from tools.exercises import Mutant
+from tools.exercises import Mutant, changed
 
 MODEL = """def make_model(learning_rate, base):
     base.trainable = False
@@ -42,71 +42,62 @@ PREPARE = """def prepare_fine_tuning(model, base):
 KEYS = "keys = [variable.path for variable in base.trainable_variables]"
 
 
-def _with(answer, *changes):
-    """Return a right answer with pieces of text replaced; each must be there."""
-    for old, new in changes:
-        if old not in answer:
-            raise ValueError(f"{old!r} is not in the answer")
-        answer = answer.replace(old, new)
-    return answer
-
-
 MUTANTS = {
     "answer_1": {
         "trains_all": Mutant(
             "training=False freezes a base",
-            _with(MODEL, ("base.trainable = False", "base.trainable = True")),
+            changed(MODEL, ("base.trainable = False", "base.trainable = True")),
             says="The whole backbone trains",
         ),
         "flattened": Mutant(
             "a head needs every place of the maps",
-            _with(MODEL, ("GlobalAveragePooling2D", "Flatten")),
+            changed(MODEL, ("GlobalAveragePooling2D", "Flatten")),
             says="do not keep them all",
         ),
         "one_output": Mutant(
             "a class is one number",
-            _with(MODEL, ("Dense(10)", "Dense(1)")),
+            changed(MODEL, ("Dense(10)", "Dense(1)")),
             says="ten garments",
         ),
         "default_rate": Mutant(
             "Adam needs no learning rate",
-            _with(MODEL, ("Adam(learning_rate)", "Adam()")),
+            changed(MODEL, ("Adam(learning_rate)", "Adam()")),
             says="pass the learning rate on",
         ),
         "one_optimizer": Mutant(
             "an optimizer is a setting, not something with a memory",
             "_one = keras.optimizers.Adam(rate)\n\n\n"
-            + _with(MODEL, ("keras.optimizers.Adam(learning_rate)", "_one")),
+            + changed(MODEL, ("keras.optimizers.Adam(learning_rate)", "_one")),
             says="share one optimizer",
         ),
         "softmax": Mutant(
             "from_logits=True makes the softmax fit",
-            _with(MODEL, ("Dense(10)", 'Dense(10, activation="softmax")')),
+            changed(MODEL, ("Dense(10)", 'Dense(10, activation="softmax")')),
             says="no softmax here",
         ),
         "sigmoid": Mutant(
             "a classifier ends in a sigmoid",
-            _with(MODEL, ("Dense(10)", 'Dense(10, activation="sigmoid")')),
+            changed(MODEL, ("Dense(10)", 'Dense(10, activation="sigmoid")')),
             says="A sigmoid squeezes",
         ),
         "relu": Mutant(
             "every layer wants a ReLU",
-            _with(MODEL, ("Dense(10)", 'Dense(10, activation="relu")')),
+            changed(MODEL, ("Dense(10)", 'Dense(10, activation="relu")')),
             says="ReLU cuts",
         ),
         "maximum": Mutant(
             "one pooling is as good as another",
-            _with(MODEL, ("GlobalAveragePooling2D", "GlobalMaxPooling2D")),
+            changed(MODEL, ("GlobalAveragePooling2D", "GlobalMaxPooling2D")),
             says="the largest value",
         ),
         "not_from_logits": Mutant(
             "the loss sees by itself what it is given",
-            _with(MODEL, ("from_logits=True", "")),
+            changed(MODEL, ("from_logits=True", "")),
             says="takes your logits for probabilities",
         ),
         "frozen_weights": Mutant(
             "BatchNormalization only has weights that gradients change",
-            _with(
+            changed(
                 MODEL,
                 (
                     "base.trainable = False",
@@ -119,32 +110,32 @@ MUTANTS = {
     "answer_2": {
         "raw": Mutant(
             "a network takes pixels as they are",
-            _with(FEATURES, ("images / 127.5 - 1", "images / 1.0")),
+            changed(FEATURES, ("images / 127.5 - 1", "images / 1.0")),
             says="from 0 to 255",
         ),
         "to_one": Mutant(
             "pixels always go from 0 to 1",
-            _with(FEATURES, ("images / 127.5 - 1", "images / 255")),
+            changed(FEATURES, ("images / 127.5 - 1", "images / 255")),
             says="from 0 to 1",
         ),
         "wrapped": Mutant(
             "uint8 can be negative",
-            _with(FEATURES, ("images / 127.5 - 1", "(images - np.uint8(128)) / 128")),
+            changed(FEATURES, ("images / 127.5 - 1", "(images - np.uint8(128)) / 128")),
             says="uint8 has no negative numbers",
         ),
         "training_mode": Mutant(
             "features are computed in training mode",
-            _with(FEATURES, ("training=False", "training=True")),
+            changed(FEATURES, ("training=False", "training=True")),
             says="The other pictures had a say",
         ),
         "maximum": Mutant(
             "one pooling is as good as another",
-            _with(FEATURES, ("mean(", "max(")),
+            changed(FEATURES, ("mean(", "max(")),
             says="the largest value",
         ),
         "one_number": Mutant(
             "an average leaves one number a picture",
-            _with(FEATURES, ("axis=(1, 2)", "axis=(1, 2, 3)")),
+            changed(FEATURES, ("axis=(1, 2)", "axis=(1, 2, 3)")),
             says="keep the features",
         ),
         "whole_batches": Mutant(
@@ -160,17 +151,17 @@ MUTANTS = {
         ),
         "flattened": Mutant(
             "features are all numbers of the maps",
-            _with(FEATURES, ("maps.mean(axis=(1, 2))", "maps.reshape(len(maps), -1)")),
+            changed(FEATURES, ("maps.mean(axis=(1, 2))", "maps.reshape(len(maps), -1)")),
             says="One number for each feature",
         ),
         "own_base": Mutant(
             "writes the notebook's base into the function",
-            _with(FEATURES, ("base(pixels", "small_base()(pixels[:, ::4, ::4]")),
+            changed(FEATURES, ("base(pixels", "small_base()(pixels[:, ::4, ::4]")),
             says="Use the base",
         ),
         "squeezed": Mutant(
             "an axis of length one can go",
-            _with(FEATURES, ("maps.mean(axis=(1, 2))", "maps.mean(axis=(1, 2)).squeeze()")),
+            changed(FEATURES, ("maps.mean(axis=(1, 2))", "maps.mean(axis=(1, 2)).squeeze()")),
             says="keep the first axis",
         ),
     },
@@ -185,101 +176,101 @@ MUTANTS = {
         ),
         "train_loss": Mutant(
             "the training loss chooses",
-            _with(PICK, ('"val_loss"', '"loss"')),
+            changed(PICK, ('"val_loss"', '"loss"')),
             says="Training data cannot choose",
         ),
         "train_accuracy": Mutant(
             "the training accuracy chooses",
-            _with(PICK, ('"val_loss"', '"accuracy"'), ("min(", "max(")),
+            changed(PICK, ('"val_loss"', '"accuracy"'), ("min(", "max(")),
             says="Training data cannot choose",
         ),
         "largest": Mutant(
             "the more the better",
-            _with(PICK, ("min(", "max(")),
+            changed(PICK, ("min(", "max(")),
             says="the largest loss",
         ),
         "loss_itself": Mutant(
             "min gives the rate",
-            _with(PICK, ("min(last, key=last.get)", "min(last.values())")),
+            changed(PICK, ("min(last, key=last.get)", "min(last.values())")),
             says="return its learning rate",
         ),
         "accuracy": Mutant(
             "M19: accuracy is enough",
-            _with(PICK, ('"val_loss"', '"val_accuracy"'), ("min(", "max(")),
+            changed(PICK, ('"val_loss"', '"val_accuracy"'), ("min(", "max(")),
             says="Three accuracies are equal",
         ),
         "nan_first": Mutant(
             "min knows what to do with nan",
-            _with(PICK, (" if not np.isnan(loss)", "")),
+            changed(PICK, (" if not np.isnan(loss)", "")),
             says="nan is not a number",
         ),
         "best_epoch": Mutant(
             "the best epoch counts, wherever it was",
-            _with(PICK, ('h["val_loss"][-1]', 'min(h["val_loss"])')),
+            changed(PICK, ('h["val_loss"][-1]', 'min(h["val_loss"])')),
             says="low once",
         ),
         "first_epoch": Mutant(
             "a good start decides",
-            _with(PICK, ('h["val_loss"][-1]', 'h["val_loss"][0]')),
+            changed(PICK, ('h["val_loss"][-1]', 'h["val_loss"][0]')),
             says="Good at the start",
         ),
     },
     "answer_4": {
         "name_of_base": Mutant(
             "the base's name is in the paths of its weights",
-            _with(TWO_RATES, (KEYS, 'keys = [f".*{base.name}.*"]')),
+            changed(TWO_RATES, (KEYS, 'keys = [f".*{base.name}.*"]')),
             says="fits no weight of the base",
         ),
         "layer_names": Mutant(
             "a pattern need only fit the beginning of a path",
-            _with(TWO_RATES, (KEYS, "keys = [layer.name for layer in base.layers]")),
+            changed(TWO_RATES, (KEYS, "keys = [layer.name for layer in base.layers]")),
             says="must fit the whole path",
         ),
         "everything": Mutant(
             "the more a pattern fits the better",
-            _with(TWO_RATES, (KEYS, 'keys = [".*"]')),
+            changed(TWO_RATES, (KEYS, 'keys = [".*"]')),
             says="fits the head as well",
         ),
         "swapped": Mutant(
             "the base has more to learn",
-            _with(TWO_RATES, ("OptimizerMap(fast, {key: slow", "OptimizerMap(slow, {key: fast")),
+            changed(TWO_RATES, ("OptimizerMap(fast, {key: slow", "OptimizerMap(slow, {key: fast")),
             says="The wrong way round",
         ),
         "kernels": Mutant(
             "weights are kernels",
-            _with(TWO_RATES, (KEYS, KEYS[:-1] + ' if "kernel" in variable.path]')),
+            changed(TWO_RATES, (KEYS, KEYS[:-1] + ' if "kernel" in variable.path]')),
             says="Biases belong to the base",
         ),
         "first_layer": Mutant(
             "only the first layer is general",
-            _with(TWO_RATES, (KEYS, 'keys = ["first/.*"]')),
+            changed(TWO_RATES, (KEYS, 'keys = ["first/.*"]')),
             says="Only the first layer",
         ),
         "factor": Mutant(
             "the base's rate is a share of the head's",
-            _with(TWO_RATES, ("SGD(base_rate)", "SGD(base_rate * head_rate)")),
+            changed(TWO_RATES, ("SGD(base_rate)", "SGD(base_rate * head_rate)")),
             says="not a factor",
         ),
         "written_down": Mutant(
             "the names that were printed hold everywhere",
-            _with(TWO_RATES, (KEYS, 'keys = ["first/.*|conv2d.*"]')),
+            changed(TWO_RATES, (KEYS, 'keys = ["first/.*|conv2d.*"]')),
             says="other names",
         ),
     },
     "answer_5": {
         "still_frozen": Mutant(
             "compiling again thaws a base",
-            _with(PREPARE, ("base.trainable = True", "base.trainable = False")),
+            changed(PREPARE, ("base.trainable = True", "base.trainable = False")),
             says="still frozen",
         ),
         "norms_too": Mutant(
             "training=False is enough for BatchNormalization",
-            _with(PREPARE, ("layer.trainable = False", "pass")),
+            changed(PREPARE, ("layer.trainable = False", "pass")),
             says="trains and counts on",
         ),
         "head_frozen": Mutant(
             "first the base alone",
-            _with(PREPARE, ("    loss =", "    model.layers[-1].trainable = False\n    loss =")),
+            changed(PREPARE, ("    loss =", "    model.layers[-1].trainable = False\n    loss =")),
             says="The head is frozen",
         ),
         "not_compiled": Mutant(
@@ -289,22 +280,22 @@ MUTANTS = {
         ),
         "not_from_logits": Mutant(
             "the loss sees by itself what it is given",
-            _with(PREPARE, ("from_logits=True", "")),
+            changed(PREPARE, ("from_logits=True", "")),
             says="Compiled without from_logits",
         ),
         "heads_rate": Mutant(
             "M22: fine-tuning can reuse the head's rate",
-            _with(PREPARE, ("1e-4", "0.03")),
+            changed(PREPARE, ("1e-4", "0.03")),
             says="More than five points",
         ),
         "steep_sgd": Mutant(
             "SGD at its rate for a head is gentle",
-            _with(PREPARE, ("Adam(1e-4)", "SGD(1.0)")),
+            changed(PREPARE, ("Adam(1e-4)", "SGD(1.0)")),
             says="More than five points",
         ),
         "hardly": Mutant(
             "M4: the smaller the safer",
-            _with(PREPARE, ("1e-4", "1e-9")),
+            changed(PREPARE, ("1e-4", "1e-9")),
             says="hardly moved",
         ),
     },
