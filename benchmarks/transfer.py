@@ -11,14 +11,15 @@
 (d) peak memory of both sides, each in a process of its own
 (e) the same in bfloat16, and what it changes
 
-Xception has random weights: the arithmetic is the same. Both sides work in turns, a batch each,
-and neither time includes the tracing of the large model; that of the sweep is included.
+Xception has random weights: the arithmetic is the same. Both sides work in turns, eight
+batches each. Neither time includes the tracing of the large model; that of the sweep is included.
 """
 
 import os
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,6 +30,7 @@ import tensorflow as tf
 
 from utils.clothing import CLASSES, load_clothing
 from utils.download import DownloadError
+from utils.features import make_extractor, see_batches
 from utils.sweep import sweep_learning_rates
 from utils.sweep.one_by_one import Experiment, train_one
 from utils.xception import build_xception
@@ -37,6 +39,7 @@ RATES = [0.0001, 0.001, 0.01, 0.1]
 EPOCHS = 10
 SIZE = 150  # pixels
 BATCH = 32  # as in the tutorial; larger ones cost as much time and more memory
+TURN = 8  # batches or products until another side works
 MATRIX = 2048
 TRAIN, VALIDATION = 3068, 341  # photographs
 
@@ -58,45 +61,6 @@ def transfer_model(base):
 
 def head():
     return compile_head(keras.Sequential([keras.Input((2048,)), keras.layers.Dense(len(CLASSES))]))
-
-
-class Same(keras.layers.Layer):
-    def call(self, inputs, training=None, mask=None):
-        return inputs
-
-
-def fold(base):
-    """Return the same function with each BatchNormalization moved into the layer before it.
-
-    With fixed averages it only scales and shifts, and so can its neighbour's weights.
-    """
-    follower = {}
-    for layer in base.layers:
-        for node in layer._inbound_nodes:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                follower[node.parent_nodes[0].operation.name] = layer
-
-    def clone(layer):
-        config = layer.get_config()
-        if isinstance(layer, keras.layers.BatchNormalization):
-            return Same(name=layer.name)
-        if layer.name in follower:
-            config["use_bias"] = True
-        return type(layer).from_config(config)
-
-    folded = keras.models.clone_model(base, clone_function=clone)
-    for name, norm in follower.items():
-        gamma, beta, mean, variance = norm.get_weights()
-        scale = gamma / np.sqrt(variance + norm.epsilon)
-        *others, kernel = base.get_layer(name).get_weights()
-        folded.get_layer(name).set_weights([*others, kernel * scale, beta - mean * scale])
-    return folded
-
-
-def make_extractor(base):
-    """Return a function from images to pooled features, traced once."""
-    pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
-    return tf.function(lambda x: pool(base(x, training=False)), reduce_retracing=True)
 
 
 def calibrated_xception():
@@ -165,10 +129,12 @@ class TakeTurns(keras.callbacks.Callback):
     on_test_batch_end = on_train_batch_end
 
 
-def extracting(extract, batches, found):
-    """Append the features and labels of each batch to `found`."""
-    for x, y in batches:
-        found.append((extract(x).numpy(), y.numpy()))
+def extracting(see, batches, found):
+    """Append the features and labels of some batches to `found`, each time it is asked."""
+    batches = iter(batches)
+    while some := [(x.numpy(), y.numpy()) for x, y in islice(batches, TURN)]:
+        pictures, labels = zip(*some)
+        found.extend(zip(see_batches(see, pictures), labels))
         yield
 
 
@@ -177,7 +143,8 @@ def multiplying(dtype="float32"):
     a, b = (tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype) for _ in range(2))
     product = tf.function(tf.matmul)
     while True:
-        product(a, b).numpy()
+        for _ in range(TURN):
+            product(a, b).numpy()
         yield
 
 
@@ -190,36 +157,36 @@ def row(what, *cells):
     print(f"{what:<60}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
 
 
-def some(batch_size, share):
+def some(share):
     """Return the training and the validation photographs, or the first batches of them."""
-    loaded, counts = load_clothing(SIZE, batch_size), (TRAIN, VALIDATION)
+    loaded, counts = load_clothing(SIZE, BATCH), (TRAIN, VALIDATION)
     parts = zip((loaded.train, loaded.validation), counts)
-    return [it.take(-(-n // share // BATCH) * BATCH // batch_size) for it, n in parts]
+    return [batches.take(-(-n // share // BATCH)) for batches, n in parts]
 
 
 def part_a(share):
     """Time the loop and the features in turns; return the features and the loop's history."""
     base = calibrated_xception()
-    loop, photographs = some(32, share), some(BATCH, share)
+    train, validation = some(share)
     model, start = transfer_model(base), Experiment(head, *[np.zeros((1, 2048))] * 4, 1, 32, False)
     model.optimizer.build(model.trainable_variables)
     kept = [v.numpy() for v in model.optimizer.variables]
     quietly = {"verbose": 0, "shuffle": False}  # the photographs keep their order
-    model.fit(loop[0].take(3), validation_data=loop[1].take(1), **quietly)  # warm-up
+    model.fit(train.take(3), validation_data=validation.take(1), **quietly)  # warm-up
     for variable, value in zip(model.optimizer.variables, kept):
         variable.assign(value)
     model.layers[-1].set_weights(start.build(0).get_weights())
 
-    extract, found, held_out = make_extractor(fold(base)), [], []
-    extract(tf.zeros((BATCH, SIZE, SIZE, 3)))
-    parts = zip(photographs, (found, held_out))
-    once = Side(step for part in parts for step in extracting(extract, *part))
+    see, found, held_out = make_extractor(base), [], []
+    see(tf.zeros((BATCH, SIZE, SIZE, 3)))
+    parts = (train, found), (validation, held_out)
+    once = Side(step for part in parts for step in extracting(see, *part))
     matrices = Side(multiplying())
     matrices.turn()
     matrices.seconds, matrices.turns = np.zeros(2), 0
-    turns = TakeTurns([once, matrices], every=BATCH // 32)
+    turns = TakeTurns([once, matrices], every=TURN)
     begin = clock()
-    history = model.fit(loop[0], validation_data=loop[1], callbacks=[turns], **quietly).history
+    history = model.fit(train, validation_data=validation, callbacks=[turns], **quietly).history
     epoch = clock() - begin - turns.away
     for _ in range(5):
         once.turn()  # what is left
@@ -252,7 +219,7 @@ def part_a(share):
     ratio = passes * epoch / (once.seconds + swept)
     both("    loop, 40 epochs / features once and sweep of 4 rates", ratio, "{:.1f} ×")
     row("(c) in the same turns", "GFLOP/s", "per CPU s")
-    product = matrices.turns * 2 * MATRIX**3 / matrices.seconds / 1e9
+    product = matrices.turns * TURN * 2 * MATRIX**3 / matrices.seconds / 1e9
     both(f"    matrix products, {MATRIX}×{MATRIX}", product, "{:.0f}")
     for what, spent in (("one epoch of the loop", epoch), ("features once", once.seconds)):
         fast = images * flops(base) / spent / 1e9
@@ -294,8 +261,8 @@ def memory(side):
             part, validation_data=part.take(3), verbose=0, shuffle=False
         )
     elif side != "imports alone":
-        found, extract = [], make_extractor(fold(build_xception(None, SIZE)))
-        for _ in extracting(extract, load_clothing(SIZE, BATCH).train.take(15), found):
+        found, see = [], make_extractor(build_xception(None, SIZE))
+        for _ in extracting(see, load_clothing(SIZE, BATCH).train.take(15), found):
             pass
         x = np.resize(joined(found)[0], (3409, 2048))
         y = np.arange(3409) % len(CLASSES)
@@ -312,23 +279,22 @@ def part_e():
     keras.config.set_dtype_policy("bfloat16")
     rough = build_xception(None, SIZE)
     keras.config.set_dtype_policy("float32")
-    exact, rough = fold(exact), fold(rough)
     rough.set_weights(exact.get_weights())
     photographs, sides = load_clothing(SIZE, BATCH), {}
     for name, base in (("float32", exact), ("bfloat16", rough)):
-        extract, found = make_extractor(base), []
-        extract(tf.zeros((BATCH, SIZE, SIZE, 3)))
-        once, product = Side(extracting(extract, photographs.validation, found)), multiplying(name)
+        see, found = make_extractor(base), []
+        see(tf.zeros((BATCH, SIZE, SIZE, 3)))
+        once, product = Side(extracting(see, photographs.validation, found)), multiplying(name)
         next(product)
         sides[name] = once, Side(product), found
-    for _ in range(-(-341 // BATCH) + 1):
+    for _ in range(-(-341 // (TURN * BATCH)) + 1):
         for once, product, _ in sides.values():
             once.turn()
             product.turn()
     row("(e) the validation photographs", "ms/image", "GFLOP/s", "matrices", "share")
     for name, (once, product, _) in sides.items():
         fast = 341 * flops(exact) / once.seconds[0]
-        best = product.turns * 2 * MATRIX**3 / product.seconds[0]
+        best = product.turns * TURN * 2 * MATRIX**3 / product.seconds[0]
         row(f"    {name}", f"{1000 * once.seconds[0] / 341:.1f}", f"{fast / 1e9:.0f}",
             f"{best / 1e9:.0f}", f"{100 * fast / best:.0f} %")  # fmt: skip
     (x, y), (x_rough, _) = (joined(found) for *_, found in sides.values())

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import threading
 
 import keras
 import numpy as np
@@ -249,6 +250,26 @@ def test_pictures_can_be_read_a_batch_at_a_time():
     np.testing.assert_allclose(
         features, extract_features(backbone, images, progress=False), atol=1e-5
     )
+
+
+def test_two_batches_at_a_time_in_their_order_and_no_more_are_read():
+    read, slow = [], threading.Event()
+
+    def batches():
+        for number in range(9):
+            read.append(number)
+            yield np.full((1, 2), number, "float32")
+
+    def see(batch):
+        if batch[0, 0] == 0:
+            slow.wait(10)  # the first is done last
+        return batch * 10
+
+    seen = features_module.see_batches(see, batches())
+    threading.Timer(0.3, slow.set).start()
+    assert next(seen)[0, 0] == 0
+    assert read == [0, 1, 2]
+    assert [float(features[0, 0]) for features in seen] == [10 * k for k in range(1, 9)]
 
 
 def test_cached_features_are_not_computed_again(tmp_path, monkeypatch):

@@ -99,12 +99,14 @@ def load_clothing(image_size=150, batch_size=32, shuffle=False, source=None, pro
             "archive as a file: load_clothing(source=...). The variable KERAS_HOME moves the "
             f"folder in which they are kept, {folder.parent}."
         ) from error
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread can hold up the end of a pass for seconds
     streams, labels = {}, {}
     for part in ("train", "validation", "test"):
         shuffled = shuffle and part == "train"
         files = _read(folder / part, image_size, batch_size, shuffled)
-        streams[part] = files.map(scaled, num_parallel_calls=tf.data.AUTOTUNE)
-        streams[part] = streams[part].prefetch(tf.data.AUTOTUNE)
+        batches = files.map(scaled, num_parallel_calls=2).prefetch(2)
+        streams[part] = batches.with_options(options)
         folders = sorted(Path(path).parent.name for path in files.file_paths)
         labels[part] = np.array([CLASSES.index(name) for name in folders])
     return Clothing(**streams, labels=labels)

@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import tempfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -62,19 +64,59 @@ def extract_features(
         kept = _read(path, backbone.output_shape[-1])
         if kept is not None:
             return kept
-    pool = keras.layers.GlobalAveragePooling2D()
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *size), tf.float32)])
-    def see(batch):
-        return pool(backbone(batch, training=False))
-
-    features = []
-    for batch in tqdm(stream, unit="batch", disable=not progress):
-        features.append(see(batch).numpy())
-    features = np.concatenate(features)
+    seen = see_batches(make_extractor(backbone), stream)
+    bar = tqdm(seen, total=len(stream), unit="batch", disable=not progress)
+    features = np.concatenate(list(bar))
     if path is not None:
         _write(path, features)
     return features
+
+
+def make_extractor(backbone):
+    """Return a function from a batch of preprocessed pictures to the averages of its maps.
+
+    Parameters
+    ----------
+    backbone : keras.Model
+        From pictures to maps, of shape (n, height, width, features).
+
+    Returns
+    -------
+    callable
+        From a float32 tensor of shape (n, side, side, 3) to one of shape (n, features).
+    """
+    pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
+
+    @tf.function(input_signature=[tf.TensorSpec(backbone.input_shape, tf.float32)])
+    def see(batch):
+        return pool(backbone(batch, training=False))
+
+    return see.get_concrete_function()  # traced here, once
+
+
+def see_batches(see, batches):
+    """Yield the features of each batch, in order, two batches at a time.
+
+    While one waits for its slowest core, the other keeps the rest busy.
+
+    Parameters
+    ----------
+    see : callable
+        As `make_extractor` gives it.
+    batches : iterable of float32 arrays of shape (n, side, side, 3)
+
+    Yields
+    ------
+    float32 array of shape (n, features)
+    """
+    with ThreadPoolExecutor(2) as threads:
+        waiting = deque()
+        for batch in batches:
+            waiting.append(threads.submit(see, tf.convert_to_tensor(batch)))
+            if len(waiting) > 2:
+                yield waiting.popleft().result().numpy()
+        while waiting:
+            yield waiting.popleft().result().numpy()
 
 
 def check_backbone(backbone):
