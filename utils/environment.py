@@ -1,7 +1,7 @@
 """The set-up cell's other half: make `utils` importable and say what the lesson runs on.
 
 The cell runs this file by its path, so that no other file or package called `utils` can
-stand in the way. It imports nothing of the course.
+stand in the way. Until that is done it imports nothing of the course.
 """
 
 import contextlib
@@ -19,6 +19,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 READING_ROOM = {"jupyterlab", "nbval"}  # for reading and testing; no lesson imports them
+NOT_SAID = {
+    "matplotlib": ("mkdir -p failed", "Matplotlib created a"),  # it keeps its cache elsewhere
+    "tensorflow": ("triggered tf.function retracing",),  # each new model is traced once
+}
 NEVER_INSTALLED = {"tensorflow", "keras", "numpy"}  # a second copy would break a running Colab
 
 
@@ -57,7 +61,7 @@ def set_up():
     """
     _put_first(ROOT)
     _calm_tensorflow()
-    _calm_matplotlib()
+    _calm_loggers()
     missing = [name for name in lesson_requirements() if _version(name) is None]
     installed = _install(missing) if missing and _on_colab() else ""
     _check_versions()
@@ -79,11 +83,12 @@ def _calm_tensorflow():
         sys.meta_path.insert(0, QuietImport())
 
 
-def _calm_matplotlib():
-    """Where the home is read-only matplotlib keeps its cache elsewhere; let it not say so."""
-    logging.getLogger("matplotlib").addFilter(
-        lambda record: not str(record.msg).startswith(("mkdir -p failed", "Matplotlib created a"))
-    )
+def _calm_loggers():
+    """Leave out what is said of a read-only home, and of cells that are run again."""
+    for logger, said in NOT_SAID.items():
+        logging.getLogger(logger).addFilter(
+            lambda record, said=said: not any(words in str(record.msg) for words in said)
+        )
 
 
 class QuietImport(importlib.abc.MetaPathFinder):
@@ -183,3 +188,6 @@ def _on_colab():
 
 if __name__ == "set_up":
     set_up()
+    from utils import cell_order
+
+    cell_order.say_which_comes_first()
