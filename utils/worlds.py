@@ -4,6 +4,7 @@ Both have the same ten classes, and the lesson's cells run unchanged in either.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,9 @@ class World:
         Batches of 32: pictures, float32 of shape (32, side, side, 3) from -1 to 1, and whole
         class numbers of shape (32,); the last batch may be smaller, and the order never
         changes.
-    shuffled : tf.data.Dataset
-        The training pictures in a new order in each epoch, for fine-tuning.
+    shuffled : callable
+        Returns the training pictures as a tf.data.Dataset whose order is new in each epoch, and
+        the same from one call to the next: every run of a fine-tuning sees the same orders.
     labels : dict of int array
         The class numbers of "train", "validation" and "test", in the order of the streams.
     classes : tuple of str
@@ -48,7 +50,7 @@ class World:
     train: tf.data.Dataset
     validation: tf.data.Dataset
     test: tf.data.Dataset
-    shuffled: tf.data.Dataset
+    shuffled: Callable
     labels: dict
     classes: tuple
     cache: Path | None = None
@@ -78,10 +80,14 @@ def load_world(name):
     if checks.one_of("WORLD", name, ("pocket", "full")) == "pocket":
         return _pocket_world()
     backbone = build_xception(os.environ.get("XCEPTION_WEIGHTS", "imagenet"))
-    photographs, shuffled = load_clothing(), load_clothing(shuffle=True)
+    photographs = load_clothing()
     parts = (getattr(photographs, part) for part in PER_CLASS)
     cache = clothing_folder() / "features"
-    return World(backbone, *parts, shuffled.train, photographs.labels, CLASSES, cache)
+    return World(backbone, *parts, _shuffled_photographs, photographs.labels, CLASSES, cache)
+
+
+def _shuffled_photographs():
+    return load_clothing(shuffle=True).train
 
 
 def _pocket_world():
@@ -89,10 +95,17 @@ def _pocket_world():
     for seed, (part, examples) in enumerate(PER_CLASS.items()):
         images, labels[part] = load_garments(examples, seed=seed)
         streams[part] = tf.data.Dataset.from_tensor_slices((images, labels[part]))
-    shuffled = streams["train"].shuffle(len(labels["train"]), seed=0)
-    streams["shuffled"] = shuffled  # in a new order each time it is read
-    batches = {part: stream.batch(32).map(scaled) for part, stream in streams.items()}
-    return World(build_pocket_xception(), **batches, labels=labels, classes=GARMENTS)
+
+    def shuffled():
+        return _batched(streams["train"].shuffle(len(labels["train"]), seed=0))
+
+    parts = [_batched(stream) for stream in streams.values()]
+    return World(build_pocket_xception(), *parts, shuffled, labels, GARMENTS)
+
+
+def _batched(stream):
+    """Return a stream of single pictures in batches, scaled as a backbone wants them."""
+    return stream.batch(32).map(scaled)
 
 
 def load_recorded_sweep():
