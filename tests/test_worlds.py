@@ -65,7 +65,16 @@ def test_the_shuffled_stream_has_another_order_each_epoch_and_the_same_for_each_
     np.testing.assert_array_equal(all_of(again)[0], second)
 
 
+def test_another_seed_draws_other_garments(pocket):
+    other = load_world("pocket", seed=1)
+    seen = {row.tobytes() for part in PARTS for row in all_of(getattr(pocket, part))[0]}
+    new = {row.tobytes() for part in PARTS for row in all_of(getattr(other, part))[0]}
+    assert len(new) == len(seen) and not new & seen
+
+
 def test_an_unknown_world():
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got -1"):
+        load_world("pocket", seed=-1)
     with pytest.raises(ValueError, match="WORLD must be one of full, pocket, got 'wide'"):
         load_world("wide")
 

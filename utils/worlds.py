@@ -56,7 +56,7 @@ class World:
     cache: Path | None = None
 
 
-def load_world(name):
+def load_world(name, seed=0):
     """Return one of the two worlds.
 
     Parameters
@@ -67,6 +67,8 @@ def load_world(name):
         photographs of clothes and Xception with ImageNet's weights, which are downloaded once,
         190 MB in all; a file named by the variable XCEPTION_WEIGHTS takes the place of the
         weights, one named by CLOTHING_ARCHIVE that of the photographs.
+    seed : int
+        From 0: which garments are drawn. The photographs are always the same.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def load_world(name):
         If the full world is not here and cannot be had: says what to do.
     """
     if checks.one_of("WORLD", name, ("pocket", "full")) == "pocket":
-        return _pocket_world()
+        return _pocket_world(checks.whole_number("seed", seed, minimum=0))
     backbone = build_xception(os.environ.get("XCEPTION_WEIGHTS", "imagenet"))
     photographs = load_clothing()
     parts = (getattr(photographs, part) for part in PER_CLASS)
@@ -90,10 +92,10 @@ def _shuffled_photographs():
     return load_clothing(shuffle=True).train
 
 
-def _pocket_world():
+def _pocket_world(seed):
     streams, labels = {}, {}
-    for seed, (part, examples) in enumerate(PER_CLASS.items()):
-        images, labels[part] = load_garments(examples, seed=seed)
+    for number, (part, examples) in enumerate(PER_CLASS.items(), start=seed * len(PER_CLASS)):
+        images, labels[part] = load_garments(examples, seed=number)
         streams[part] = tf.data.Dataset.from_tensor_slices((images, labels[part]))
 
     def shuffled():
