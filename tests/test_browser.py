@@ -4,6 +4,7 @@ Writes screenshots and measured times to browser-output/. Run with `make test-br
 """
 
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import nbformat
 import pytest
 
 from tools import rules
+from utils.quiz import QUESTIONS, load_questions
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,6 +21,13 @@ pytestmark = [
 ]
 OUTPUT = Path(lab.ROOT / "browser-output")
 HANDLE = ".noUi-handle"
+CHANGE_THEME = """(theme) =>
+    window.jupyterapp.commands.execute('apputils:change-theme', {theme})"""
+EXPLAINED = {
+    question["question"]: question["answers"]
+    for path in QUESTIONS.glob("*.json")
+    for question in load_questions(path.stem)
+}
 
 # Between two views of the same picture: the course's, and a plain redraw with `interact`.
 SPEED = """
@@ -91,7 +100,10 @@ def changed_picture(page, view, before, patience=100):
 @pytest.mark.parametrize("path", rules.lessons(), ids=lambda path: path.stem)
 def test_lesson_in_the_browser(page, path):
     lab.open_notebook(page, page.address, f"notebooks/{path.name}")
-    page.screenshot(path=OUTPUT / f"{path.stem}_first_screen.png")
+    for theme in ("Dark", "Light"):
+        page.evaluate(CHANGE_THEME, f"JupyterLab {theme}")
+        page.wait_for_selector(f'body[data-jp-theme-name="JupyterLab {theme}"]')
+        page.screenshot(path=OUTPUT / f"{path.stem}_first_screen_{theme.lower()}.png")
     notebook = lab.run_all(page)
     assert lab.errors(notebook) == []
     ran = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -113,12 +125,27 @@ def test_lesson_in_the_browser(page, path):
             assert changed_picture(page, view, before)
         assert view.locator("[role=status]").inner_text() != words
 
-    for question in page.locator(".Quiz").all():
-        question.scroll_into_view_if_needed()
-        for answer in question.locator("label").all():
-            answer.click()
-            assert len(question.locator(".Feedback").inner_text()) > 20
+    asked = page.locator(".Quiz").all()
+    for quiz in asked:
+        quiz.scroll_into_view_if_needed()
+        question = next(text for text in EXPLAINED if quiz.inner_text().startswith(text))
+        buttons = quiz.locator("label").all()
+        assert len(buttons) == len(EXPLAINED[question])
+        for button, answer in zip(buttons, EXPLAINED[question]):
+            assert button.inner_text() == answer["answer"]
+            button.click()
+            told = quiz.locator(".Feedback")
+            assert told.inner_text() == answer["feedback"]
+            verdict = "correct" if answer["correct"] else "incorrect"
+            assert verdict in told.get_attribute("class").split()
+    assert len(asked) == sum(len(load_questions(name)) for name in quizzes(notebook))
     page.screenshot(path=OUTPUT / f"{path.stem}_quiz.png")
+
+
+def quizzes(notebook):
+    """Return the names of the quizzes that a notebook asks."""
+    sources = "".join("".join(cell["source"]) for cell in notebook["cells"])
+    return re.findall(r'quiz\.ask\("(\w+)"\)', sources)
 
 
 EXERCISES = sorted(lab.ROOT.glob("exercises/*/*/*.ipynb"))

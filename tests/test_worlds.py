@@ -69,7 +69,8 @@ def test_another_seed_draws_other_garments(pocket):
     other = load_world("pocket", seed=1)
     seen = {row.tobytes() for part in PARTS for row in all_of(getattr(pocket, part))[0]}
     new = {row.tobytes() for part in PARTS for row in all_of(getattr(other, part))[0]}
-    assert len(new) == len(seen) and not new & seen
+    assert len(new) == len(seen)
+    assert not new & seen
 
 
 def test_an_unknown_world():

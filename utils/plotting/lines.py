@@ -34,7 +34,7 @@ def plot_lines(
         positions = np.arange(len(heights)) if x is None else np.asarray(x)
         look = {"color": COLOURS[number], "linestyle": LINES[number], "marker": MARKERS[number]}
         axes.plot(positions, heights, label=label, markevery=max(1, len(heights) // 12), **look)
-        ends.append((label, np.asarray(heights, dtype=float), look))
+        ends.append((label, positions, np.asarray(heights, dtype=float), look))
     if limits is not None:
         axes.set_ylim(limits)
     if legend:
@@ -45,14 +45,18 @@ def plot_lines(
 
 
 def _label_ends(axes, ends):
-    """Write each label, after a piece of its line, right of the last visible point."""
+    """Write each label, after a piece of its line, at the right; a shorter line's at its end."""
     low, high = axes.get_ylim()
     scale = np.log if axes.get_yscale() == "log" else np.asarray
     span = scale(high) - scale(low)
-    places = []
-    for label, heights, look in ends:
+    longest, places = max(len(heights) for *_, heights, _ in ends), []
+    for label, positions, heights, look in ends:
         seen = np.flatnonzero(np.isfinite(heights) & (heights >= low) & (heights <= high))
-        if len(seen):
+        if len(seen) and len(heights) < longest:
+            end = positions[seen[-1]], heights[seen[-1]]
+            beside = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(label, end, **beside, color=look["color"], fontsize=10)
+        elif len(seen):
             height = (scale(heights[seen[-1]]) - scale(low)) / span
             places.append([height, label, look])
     places.sort(key=lambda place: place[0])

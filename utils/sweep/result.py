@@ -127,7 +127,7 @@ def choose_learning_rate(result, metric="val_loss"):
     if best in (0, len(rates) - 1):
         end, more = ("largest", "larger") if best else ("smallest", "smaller")
         raise ValueError(
-            f"the best learning rate, {rates[best]:.3g} with {said}, is the {end} of the sweep: "
+            f"{rates[best]:.3g}, with {said}, is the best and the {end} of the sweep: "
             f"sweep {more} ones too"
         )
     good = means <= means[best] + margin
@@ -140,9 +140,9 @@ def choose_learning_rate(result, metric="val_loss"):
         explanation += "with a single seed, so nobody knows what luck did."
     else:
         explanation += (
-            f"the mean and standard error of {seeds} seeds. Within that error, all rates from "
-            f"{rates[low]:.3g} to {rates[high]:.3g} are as good, and {rates[chosen]:.3g} is in "
-            "their middle."
+            f"the mean and standard error of {seeds} seeds.\nWithin that error, all rates from "
+            f"{rates[low]:.3g} to {rates[high]:.3g} are as good; {rates[chosen]:.3g} is nearest "
+            "to their middle."
         )
     if low == 0 or high == len(rates) - 1:
         explanation += " The plateau reaches the end of the sweep and may go on."

@@ -5,7 +5,7 @@ import numpy as np
 
 from utils import descent, landscapes
 from utils.plotting.style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, new_figure
-from utils.widgets.view import View, log_slider, slider, still
+from utils.widgets.view import View, log_slider, slider, still, with_minus
 
 WELLS = landscapes.wells()
 
@@ -22,9 +22,8 @@ class ParabolaPicture:
         (self.start,) = valley.plot([], [], "s", color=VERMILLION, markersize=8, animated=True)
         valley.set(xlim=(-14, 14), ylim=(-4, 150), xlabel="weight x", ylabel="loss f(x) = λx²/2")
         self.words = valley.text(
-            0.5, 0.97, "", transform=valley.transAxes, ha="center", va="top", animated=True
-        )
-        self.words.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
+            0.5, 1.02, "\n", transform=valley.transAxes, ha="center", va="bottom", animated=True
+        )  # two lines, for which room is kept
         (self.distance,) = decay.plot([], [], "o-", color=BLUE, linewidth=1, animated=True)
         decay.axhline(10, color=VERMILLION, linestyle="--", linewidth=1)
         decay.annotate("start", (steps, 12), ha="right", va="bottom", fontsize=10)
@@ -37,14 +36,14 @@ class ParabolaPicture:
         self.path.set_data(path, curvature * path**2 / 2)
         self.start.set_data(path[:1], curvature * path[:1] ** 2 / 2)
         self.distance.set_data(np.arange(len(path)), np.maximum(np.abs(path), 1e-12))
-        self.words.set_text(words)
+        self.words.set_text(with_minus(words))
 
 
 def parabola_numbers(learning_rate, curvature, steps=20):
     """Descend f(x) = λx²/2 from x = 10 and say what happens."""
     loss = landscapes.parabola(curvature)
     path = descent.gradient_descent(loss.gradient, 10.0, learning_rate, steps)
-    factor = descent.multiplier(learning_rate, curvature)
+    factor = round(descent.multiplier(learning_rate, curvature), 9) + 0.0  # no −0
     regime = descent.regime(learning_rate, curvature)
     needed = descent.steps_to_tolerance(learning_rate, curvature, 10.0, 0.1)
     arrival = f"after {needed} updates" if np.isfinite(needed) else "never"
@@ -111,7 +110,7 @@ class RavinePicture:
             line.set_data(np.arange(len(path)), np.maximum(distances, 1e-12))
         steep, flat = multipliers
         words = f"steep (dashed): × {steep:+.3f}\nflat (solid): × {flat:+.3f}"
-        self.words.set_text(words.replace("-", "−"))
+        self.words.set_text(with_minus(words))
 
 
 def ravine_numbers(learning_rate, condition, angle, steps=40):
@@ -197,7 +196,7 @@ class WellsPicture:
         for number, line in enumerate(self.basins):
             here = starts[basins == number]
             line.set_data(here, np.full(len(here), 2 - number))
-        self.words.set_text(words)
+        self.words.set_text(with_minus(words))
 
 
 def wells_numbers(learning_rate, start, steps=300, shown=60):
@@ -224,8 +223,8 @@ def wells_numbers(learning_rate, start, steps=300, shown=60):
         "words": f"η = {learning_rate:.3g}\n" + "\n".join(allowed),
         "summary": f"From x = {start:.2f} at η = {learning_rate:.3g}, descent "
         f"<b>{ending[endings[-1]]}</b>; of all starts drawn, "
-        f"{np.mean(endings[:-1] == 0):.0%} end in the sharp minimum and "
-        f"{np.mean(endings[:-1] == 1):.0%} in the flat one.",
+        f"{100 * np.mean(endings[:-1] == 0):.0f} % end in the sharp minimum and "
+        f"{100 * np.mean(endings[:-1] == 1):.0f} % in the flat one.",
     }
 
 

@@ -24,6 +24,7 @@ class RacePicture:
         levels = np.geomspace(heights.max() / 300, heights.max(), 8)
         above.contour(grid, grid, heights, levels=levels, colors="#d4d4d4", linewidths=1)
         above.plot(0, 0, "*", color=GREEN, markersize=13)
+        above.text(0.03, 0.03, "★ minimum", transform=above.transAxes, color=GREEN, fontsize=9)
         above.set(xlim=(-reach, reach), ylim=(-reach, reach))
         above.set(xlabel="weight x₁ (steep direction)", ylabel="weight x₂ (flat direction)")
         losses.set(xlim=(0, steps), ylim=(1e-6, 1e4), yscale="log")

@@ -17,7 +17,7 @@ to_beat = cache(lambda updates: best_initial_rate(TO_BEAT, updates))  # a rate a
 
 
 class MixerPicture:
-    """The rate during training, and the loss: what is left of the start, and what noise adds."""
+    """The rate during training, and the loss: the way not gone, and what noise adds."""
 
     def __init__(self):
         self.figure, (rate, loss) = new_figure(1, 2, height=3.7, width_ratios=(1, 1.25))
@@ -29,7 +29,7 @@ class MixerPicture:
         )
         looks = {
             "mean loss": (BLUE, "-", 2.2),
-            "left of the start": (VERMILLION, "--", 1.6),
+            "way not gone": (VERMILLION, "--", 1.6),
             "from the noise": (GREY, ":", 2),
             "to beat": (GREEN, "-.", 1.6),
         }
@@ -81,9 +81,9 @@ def mixer_numbers(family, initial, warm_up, updates):
         "losses": losses,
         "left": left,
         "target": target,
-        "words": f"Ση = {rates.sum():.4g}\n{rates.mean() / initial:.0%} of η₀ · T",
+        "words": f"Ση = {rates.sum():.4g}\n{100 * rates.mean() / initial:.0f} % of η₀ · T",
         "summary": f"After {updates} updates the mean loss is <b>{losses[-1]:.6f}</b>: "
-        f"{left[-1]:.6f} left of the start, {losses[-1] - left[-1]:.6f} from the noise. That is "
+        f"{left[-1]:.6f} way not gone, {losses[-1] - left[-1]:.6f} from the noise. That is "
         f"<b>{verdict}</b> linear to zero at its best rate, {best_rate:.3g}, which ends at "
         f"{target:.6f}.",
     }
@@ -105,7 +105,7 @@ def explore_mixer():
             ipywidgets.Dropdown, "schedule", options=list(schedules.FAMILIES), value="constant"
         ),
         initial=log_slider("initial rate η₀", 1.0, 0.02, 2),
-        warm_up=slider(ipywidgets.IntSlider, "warm-up, %", value=20, min=0, max=50),
+        warm_up=slider(ipywidgets.IntSlider, "warm-up, %", value=0, min=0, max=50),
         updates=slider(
             ipywidgets.SelectionSlider, "length T, updates", options=LENGTHS, value=1000
         ),

@@ -34,6 +34,8 @@ class SweepPicture:
             self.panels.append((seeds, mean, lost, chosen))
         axes[0].set(yscale="log", ylim=(0.01, 20))
         axes[1].set(ylim=(0, 1.05))
+        names = ("a seed", "mean of seeds", "diverged", "chosen rate")
+        self.figure.legend(self.panels[0], names, loc="outside upper center", ncols=4)
 
     def draw(self, losses, accuracies, lost, chosen, **_):
         """Move to arrays of shape (rates, seeds); `lost` (rates,) marks diverged ones."""
@@ -123,7 +125,7 @@ class FinderPicture:
         axes.axvline(2, color=ORANGE, linewidth=4, alpha=0.5)
         axes.set(xscale="log", xlim=(1e-3, 1e2), ylim=(0, 1.5))
         axes.set(xlabel="learning rate η", ylabel="loss / loss at the start")
-        names = ("minimum", "minimum / 10", "steepest", "ln(q) / 2L")
+        names = ("minimum", "minimum / 10", "steepest", "ln q / (2L)")
         handles = [*self.marks, axes.lines[-1]]
         axes.legend(handles, [*names, "limit 2/L"], loc="center left", bbox_to_anchor=(1, 0.5))
 

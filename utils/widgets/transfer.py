@@ -5,7 +5,7 @@ import functools
 import ipywidgets
 import numpy as np
 
-from utils.plotting.style import COLOURS, LINES, MARKERS, new_figure
+from utils.plotting.style import COLOURS, GREY, LINES, MARKERS, new_figure
 from utils.widgets.view import View, slider, still
 from utils.worlds import load_recorded_sweep
 
@@ -19,27 +19,29 @@ class ReplayPicture:
 
     def __init__(self):
         rates = load_recorded_sweep().learning_rates
-        self.figure, axes = new_figure(1, 3, height=3.6)
+        self.figure, axes = new_figure(2, 2, height=5.4)
+        *panels, corner = axes.flat
         looks = [("accuracy", "linear", (0, 1.02)), ("loss", "log", (0.03, 40))]
         looks.append(("gap in accuracy", "linear", (-0.2, 0.3)))
-        self.panels = []
-        for panel, (label, scale, limits) in zip(axes, looks):
+        self.panels, self.notes = [], []
+        for panel, (label, scale, limits) in zip(panels, looks):
             panel.set(xlabel="epoch", ylabel=label, yscale=scale, ylim=limits)
             panel.set(xlim=(0.5, EPOCHS + 0.5), xticks=range(2, EPOCHS + 1, 2))
             self.panels.append([self._lines(panel, number) for number in range(len(rates))])
-        axes[2].axhline(0, color="black", linewidth=0.8)
+            middle = {"transform": panel.transAxes, "ha": "center", "color": GREY}
+            self.notes.append(panel.text(0.5, 0.5, "hidden: see “show”", **middle, animated=True))
+        panels[2].axhline(0, color="black", linewidth=0.8)
         handles = [pair[1] for pair in self.panels[0]]
         labels = [f"η = {rate:g}" for rate in rates]
-        self.figure.legend(handles, labels, loc="outside upper center", ncols=len(rates))
-        self.figure.supxlabel(
-            "thick: validation; thin: training; gap: training − validation; ★: your pick",
-            fontsize=9,
-        )
+        corner.set_axis_off()
+        corner.legend(handles, labels, loc="upper left", handlelength=3.5)
+        key = "thick: validation; thin: training\ngap: training − validation\n★: your pick"
+        corner.text(0.02, 0.02, key, va="bottom", fontsize=10, linespacing=1.5)
 
     @staticmethod
     def _lines(panel, number):
         look = {"color": COLOURS[number], "linestyle": LINES[number], "animated": True}
-        (thin,) = panel.plot([], [], linewidth=0.8, **look)
+        (thin,) = panel.plot([], [], linewidth=1.2, **look)
         (thick,) = panel.plot([], [], marker=MARKERS[number], markersize=4, **look)
         (star,) = panel.plot([], [], "*", color=COLOURS[number], markersize=15, animated=True)
         return thin, thick, star
@@ -47,6 +49,8 @@ class ReplayPicture:
     def draw(self, training, validation, stars, **_):
         """Move to three arrays of shape (panels, rates, epochs), nan where nothing is shown."""
         epochs = np.arange(1, training.shape[-1] + 1)
+        for note, heights in zip(self.notes, validation):
+            note.set_visible(bool(np.isnan(heights).all()))
         for panel, *values in zip(self.panels, training, validation, stars):
             for lines, *heights in zip(panel, *values):
                 for line, height in zip(lines, heights):

@@ -1,6 +1,7 @@
 """What all interactive views share: sliders above a picture that redraws only what moves."""
 
 import io
+import re
 
 import ipywidgets
 import numpy as np
@@ -45,7 +46,7 @@ class View(ipywidgets.VBox):
         for artist in self.moving:
             self.picture.figure.draw_artist(artist)
         self.image.value = _png(self.canvas)
-        self.sentence.value = f'<div role="status">{numbers["summary"]}</div>'
+        self.sentence.value = f'<div role="status">{with_minus(numbers["summary"])}</div>'
 
     def _repr_mimebundle_(self, **options):
         bundle = super()._repr_mimebundle_(**options)
@@ -59,6 +60,11 @@ def _png(canvas):
     buffer = io.BytesIO()
     pixels.save(buffer, "png", compress_level=1)
     return buffer.getvalue()
+
+
+def with_minus(text):
+    """Return a text whose negative numbers have a minus sign in place of a hyphen."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
 def slider(kind, description, **options):
