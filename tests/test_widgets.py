@@ -122,7 +122,7 @@ def test_mixer_numbers_are_the_tournament():
     assert "BETTER than" in won["summary"]
     level = widgets.mixer_numbers("linear to zero", 0.395, 0, 1000)
     assert "as good as" in level["summary"]
-    assert "50%" in level["words"]
+    assert "50 %" in level["words"]
     late = widgets.mixer_numbers("linear to zero", 0.395, 10, 1000)
     assert "worse than" in late["summary"]
     np.testing.assert_allclose(late["rates"][[0, 50, 100]], [0, 0.395 / 2, 0.395])

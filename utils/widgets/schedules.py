@@ -21,7 +21,8 @@ class MixerPicture:
 
     def __init__(self):
         self.figure, (rate, loss) = new_figure(1, 2, height=3.7, width_ratios=(1, 1.25))
-        self.area = rate.add_patch(Polygon([(0, 0)], color=SKY, alpha=0.35, animated=True))
+        self.area = Polygon([(0, 0)], color=SKY, alpha=0.35, zorder=1.6, animated=True)
+        rate.add_patch(self.area)  # above the grid
         (self.rate,) = rate.plot([], [], color=BLUE, animated=True)
         rate.set(xlim=(0, 100), ylim=(0, 2.1), ylabel="learning rate η(t)")
         self.words = rate.text(
