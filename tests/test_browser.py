@@ -102,7 +102,9 @@ def test_lesson_in_the_browser(page, path):
     lab.open_notebook(page, page.address, f"notebooks/{path.name}")
     for theme in ("Dark", "Light"):
         page.evaluate(CHANGE_THEME, f"JupyterLab {theme}")
-        page.wait_for_selector(f'body[data-jp-theme-name="JupyterLab {theme}"]')
+        named = f'body[data-jp-theme-name="JupyterLab {theme}"]'
+        page.wait_for_selector(named, state="attached")
+        page.wait_for_selector("#jupyterlab-splash", state="detached")
         page.screenshot(path=OUTPUT / f"{path.stem}_first_screen_{theme.lower()}.png")
     notebook = lab.run_all(page)
     assert lab.errors(notebook) == []
