@@ -93,6 +93,21 @@ def test_the_full_world_without_a_network_says_what_to_do(monkeypatch, tmp_path)
         load_world("full")
 
 
+def test_photographs_are_fetched_once_though_features_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(clothing, "CONTENT", test_clothing.CONTENT)
+    monkeypatch.setattr(worlds, "build_xception", lambda weights: None)
+    with serving(test_clothing.DATA) as sender:
+        monkeypatch.setenv("CLOTHING_ARCHIVE", sender.address)
+        kept = load_world("full").cache / "features_of_some_pictures.npy"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch()
+        load_world("full").shuffled()
+        assert sender.asked == [None]
+    assert kept.exists()
+
+
 def test_the_recorded_sweep_is_the_file_in_data():
     result = load_recorded_sweep()
     with open(ROOT / "data" / "zoomcamp_xception_sweep.csv", encoding="utf-8") as file:
@@ -162,7 +177,7 @@ def test_the_lesson_runs_in_the_full_world(monkeypatch, tmp_path, capsys):
     assert sender.asked == [None]
     printed = capsys.readouterr().out
     assert "stability limit 2/L: predicted" in printed
-    assert list((clothing.clothing_folder() / "features").glob("features_*.npy"))
+    assert list(names["world"].cache.glob("features_*.npy"))
 
 
 def choose_or_take_the_middle(result):

@@ -84,7 +84,7 @@ def load_world(name, seed=0):
     backbone = build_xception(os.environ.get("XCEPTION_WEIGHTS", "imagenet"))
     photographs = load_clothing()
     parts = (getattr(photographs, part) for part in PER_CLASS)
-    cache = clothing_folder() / "features"
+    cache = clothing_folder().with_name("clothing-features")  # beside: not one of the photographs
     return World(backbone, *parts, _shuffled_photographs, photographs.labels, CLASSES, cache)
 
 
