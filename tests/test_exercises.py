@@ -1,5 +1,6 @@
 """The exercises: fresh releases, sources that keep the contract, tests that reject mistakes."""
 
+import functools
 import math
 import re
 
@@ -16,6 +17,12 @@ ANSWERS = [(lesson, it) for lesson in LESSONS for it in exercises.answers(exerci
 
 def _is_fast(lesson):
     return "keras" not in "".join(cell.source for cell in exercises.source(lesson).cells)
+
+
+@functools.cache
+def _bench(lesson):
+    """Return a lesson's bench; each try has its own copy of it, so that one is enough."""
+    return exercises.Bench(lesson)
 
 
 def _released(lesson):
@@ -113,7 +120,7 @@ def test_one_question_in_words_with_a_rubric(lesson):
 
 @pytest.mark.parametrize(("lesson", "answer"), ANSWERS)
 def test_exercise_is_complete(lesson, answer):
-    bench, module = exercises.Bench(lesson), exercises.mutants(lesson)
+    bench, module = _bench(lesson), exercises.mutants(lesson)
     assert _between(bench.reference(answer), "SOLUTION")
     assert 3 <= len(exercises.answers(bench.notebook)) <= 5
     assert len(module.MUTANTS[answer]) >= 6
@@ -197,7 +204,7 @@ def test_release_executes_unsolved(lesson):
 
 @pytest.mark.parametrize(("lesson", "answer"), ANSWERS)
 def test_unsolved_earns_nothing(lesson, answer):
-    bench, stub = exercises.Bench(lesson), exercises.cells(_released(lesson)[0])[answer].source
+    bench, stub = _bench(lesson), exercises.cells(_released(lesson)[0])[answer].source
     for name, text in bench.tests(answer).items():
         assert bench.verdict(answer, stub, {name: text}).sentences, name
 
@@ -207,14 +214,15 @@ def test_unsolved_earns_nothing(lesson, answer):
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_mutants_are_rejected_and_alternatives_accepted(lesson):
-    assert [result for result in exercises.judge(lesson) if result[2]] == []
+    assert [result for result in exercises.judge(_bench(lesson)) if result[2]] == []
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(1, 20))
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_they_are_for_every_seed(lesson, seed):
-    assert [result for result in exercises.judge(lesson, seed) if result[2]] == []
+    bench = exercises.Bench(lesson, seed)
+    assert [result for result in exercises.judge(bench) if result[2]] == []
     exercises.run_notebook(exercises.variant(exercises.source(lesson), seed), on=True)
 
 
@@ -276,7 +284,8 @@ def small(tmp_path, monkeypatch):
 
 
 def _complaints(lesson=9):
-    return {name: complaint for _, name, complaint in exercises.judge(lesson) if complaint}
+    judged = exercises.judge(exercises.Bench(lesson))
+    return {name: complaint for _, name, complaint in judged if complaint}
 
 
 def test_good_mutants_need_no_complaint(small):

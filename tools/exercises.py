@@ -243,7 +243,7 @@ class Bench:
     """
 
     def __init__(self, lesson, seed=0):
-        self.notebook = variant(source(lesson), seed)
+        self.lesson, self.notebook = lesson, variant(source(lesson), seed)
         self._before = {}
         scope = {"__name__": "__main__"}
         with marking():
@@ -267,20 +267,30 @@ class Bench:
         """Return the right answer that the source holds."""
         return cells(self.notebook)[answer].source
 
-    def verdict(self, answer, code, tests=None):
-        """Try the code of an answer cell against its tests."""
-        sentences, errors = [], []
+    def verdict(self, answer, code, tests=None, mutant=None):
+        """Try the code of an answer cell against its tests; a mutant, until it is rejected."""
+        verdict = Verdict()
         scope = _own_copy(self._before[answer])
         _fix_random_numbers()
         with marking():
             for name, text in {answer: code, **(tests or self.tests(answer))}.items():
-                try:
-                    run(text, scope, name)
-                except AssertionError as error:
-                    (errors if name == answer else sentences).append(str(error))
-                except (Exception, SystemExit, TimeUp) as error:
-                    errors.append(f"{type(error).__name__}: {error}")
-        return Verdict(tuple(sentences), tuple(errors))
+                verdict += _said(text, scope, name)
+                if mutant and verdict.rejects(mutant):
+                    break
+        return verdict
+
+
+def _said(text, scope, name):
+    """Run an answer or a test cell; return what its checks and its errors said."""
+    try:
+        run(text, scope, name)
+    except AssertionError as error:
+        if name.startswith("test_"):
+            return Verdict(sentences=(str(error),))
+        return Verdict(errors=(str(error),))
+    except (Exception, SystemExit, TimeUp) as error:
+        return Verdict(errors=(f"{type(error).__name__}: {error}",))
+    return Verdict()
 
 
 def _own_copy(scope):
@@ -315,12 +325,12 @@ def _fix_random_numbers():
 # ---------------------------------------------------------------- how good the tests are
 
 
-def judge(lesson, seed=0):
+def judge(bench):
     """Yield (answer, name, what is wrong) for all mutants and alternatives; "" if nothing is."""
-    bench, module = Bench(lesson, seed), mutants(lesson)
+    module = mutants(bench.lesson)
     for answer in answers(bench.notebook):
         for name, mutant in module.MUTANTS[answer].items():
-            verdict = bench.verdict(answer, mutant.code)
+            verdict = bench.verdict(answer, mutant.code, mutant=mutant)
             yield answer, name, "" if verdict.rejects(mutant) else _complaint(mutant, verdict)
         for name, code in module.ALTERNATIVES[answer].items():
             verdict = bench.verdict(answer, code)
@@ -422,7 +432,7 @@ def _tell_mutants(words):
     first, _, last = chosen.seeds.partition("-")
     bad = 0
     for seed in range(int(first), int(last or first) + 1):
-        results = list(judge(chosen.lesson, seed))
+        results = list(judge(Bench(chosen.lesson, seed)))
         wrong = [result for result in results if result[2]]
         bad += len(wrong)
         print(f"seed {seed}: {len(results) - len(wrong)} of {len(results)} as they should be")
