@@ -14,19 +14,21 @@ from pathlib import Path
 
 os.environ["JUPYTER_RUNTIME_DIR"] = tempfile.mkdtemp()  # the home may be read-only
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-
 
 def run(lesson, folder, count=None, before="", after=""):
     """Return {"stdout": ..., "stderr": ..., "error": None or [name, message]}."""
+    sys.modules["rfc3987_syntax"] = None  # jsonschema does without it, and a second is saved
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
     notebook = nbformat.reads(Path(lesson).read_text(encoding="utf-8"), as_version=4)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"][:count]
     sources = [source for source in (before, *cells, after) if source]
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
     where = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=600, startup_timeout=120, resources=where)
+    client.shutdown_kernel = "immediate"  # nothing is left to save
     error = None
     try:
         client.execute()

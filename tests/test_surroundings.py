@@ -24,7 +24,7 @@ from tools import rules
 
 LESSONS = rules.lessons()
 RUNNER = ROOT / "tests" / "run_lesson.py"
-LIGHT, KERAS, PICTURES = (2, 8), (3, 11), (6, 8)  # lesson, and how many cells to run
+SET_UP, LIGHT, KERAS, PICTURES = (2, 1), (2, 8), (3, 11), (6, 8)  # lesson, and how many cells
 KINDS = [
     pytest.param(LIGHT, id="light"),
     pytest.param(KERAS, id="keras", marks=pytest.mark.long),
@@ -156,7 +156,8 @@ def test_an_installed_utils_that_was_imported(where, home, copy, tmp_path):
     (package / "__init__.py").write_text("")
     (package / "quiz.py").write_text("")
     seen = "import utils.quiz; assert not hasattr(utils.quiz, 'ask')"
-    works(run(LIGHT, home, course, around=[seen], PYTHONPATH=str(package.parent)))
+    then = "from utils import quiz; quiz.ask('02_recall')"
+    works(run(SET_UP, home, course, around=[seen, then], PYTHONPATH=str(package.parent)))
 
 
 @pytest.mark.long
