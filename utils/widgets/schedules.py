@@ -17,7 +17,7 @@ to_beat = cache(lambda updates: best_initial_rate(TO_BEAT, updates))  # a rate a
 
 
 class MixerPicture:
-    """The rate during training, and the loss: the way not gone, and what noise adds."""
+    """The rate during training, and the loss: the distance left, and what noise adds."""
 
     def __init__(self):
         self.figure, (rate, loss) = new_figure(1, 2, height=3.7, width_ratios=(1, 1.25))
@@ -30,7 +30,7 @@ class MixerPicture:
         )
         looks = {
             "mean loss": (BLUE, "-", 2.2),
-            "way not gone": (VERMILLION, "--", 1.6),
+            "distance left": (VERMILLION, "--", 1.6),
             "from the noise": (GREY, ":", 2),
             "to beat": (GREEN, "-.", 1.6),
         }
@@ -84,8 +84,8 @@ def mixer_numbers(family, initial, warm_up, updates):
         "target": target,
         "words": f"Ση = {rates.sum():.4g}\n{100 * rates.mean() / initial:.0f} % of η₀ · T",
         "summary": f"After {updates} updates the mean loss is <b>{losses[-1]:.6f}</b>: "
-        f"{left[-1]:.6f} way not gone, {losses[-1] - left[-1]:.6f} from the noise. That is "
-        f"<b>{verdict}</b> linear to zero at its best rate, {best_rate:.3g}, which ends at "
+        f"{left[-1]:.6f} from the distance left, {losses[-1] - left[-1]:.6f} from the noise. "
+        f"That is <b>{verdict}</b> linear to zero at its best rate, {best_rate:.3g}, which ends at "
         f"{target:.6f}.",
     }
 
