@@ -114,8 +114,16 @@ def test_one_question_in_words_with_a_rubric(lesson):
         if cell.metadata.get("nbgrader", {}).get("grade") and cell.cell_type == "markdown"
     ]
     assert [cell.id for cell in questions] == ["free_text"]
-    hidden = "\n".join(_between(questions[0].source, "SOLUTION"))
-    assert "rubric" in hidden.lower()
+    assert questions[0].source.startswith("**Your answer:**\n\n### BEGIN SOLUTION")
+    assert "*Rubric, one point each:*" in questions[0].source
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_all_end_alike(lesson):
+    first = exercises.cells(exercises.source(LESSONS[0]))["outro"].source
+    done, _, pairs = exercises.cells(exercises.source(lesson))["outro"].source.partition("\n\n")
+    assert done == first.partition("\n\n")[0]
+    assert pairs.startswith("For pairs: ")
 
 
 @pytest.mark.parametrize(("lesson", "answer"), ANSWERS)
