@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from tools import rules, site
+from utils.quiz import load_questions
 
 pytestmark = [
     pytest.mark.site,
@@ -149,14 +150,28 @@ def test_a_page_has_what_its_notebook_has(visit, read, path):
 
 
 @pytest.mark.parametrize("path", LESSONS)
-def test_quizzes_are_printed_and_views_say_that_they_need_a_notebook(visit, read, path):
+def test_each_answer_of_a_quiz_opens_and_says_whether_it_is_right(visit, read, path):
+    notebook = nbformat.read(lab.ROOT / path, as_version=4)
+    asked = [name for cell in notebook.cells for name in site.QUIZ.findall(cell.source)]
+    questions = [it for name in asked for it in load_questions(name)]
+    answers = [answer for question in questions for answer in question["answers"]]
+    assert path.endswith("01_what_is_a_learning_rate.ipynb") or len(asked) == 2
+    visit.page.goto(address_of(visit, path))
+    assert visit.page.locator("ol.quiz > li").count() == len(questions)
+    shown = visit.page.locator("ol.quiz details").all()
+    for details, answer in zip(shown, answers, strict=True):
+        told = details.locator("p")
+        assert not told.is_visible()
+        details.get_by_text(answer["answer"], exact=True).click()
+        sign = "✓" if answer["correct"] else "✗"
+        assert told.inner_text() == f"{sign} {answer['feedback']}"
+
+
+@pytest.mark.parametrize("path", LESSONS)
+def test_views_say_that_they_need_a_notebook(visit, read, path):
     words = read[address_of(visit, path)]["words"]
     notebook = nbformat.read(lab.ROOT / path, as_version=4)
     data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    answers = [line for it in data for line in it.get("text/markdown", "").splitlines()]
-    answers = [line.strip(" -") for line in answers if line.startswith("   - ")]
-    assert answers
-    assert [line for line in answers if line not in words] == []
     views = sum("interactive view" in it.get("text/plain", "") for it in data)
     assert views > 0
     assert words.count(site.ELSEWHERE) == views

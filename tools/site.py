@@ -4,21 +4,25 @@ import posixpath
 import re
 import shutil
 import sys
+from html import escape
 from pathlib import PurePosixPath
 
 import nbformat
 
 from tools import rules
+from utils.quiz import load_questions
 
 ROOT = rules.ROOT
 OUTPUT = ROOT / "_site"
 CAPTIONS = {  # the parts of the table of contents, and the files that become their pages
-    "Lessons": ("notebooks/*.ipynb",),
+    "Lessons": ("notebooks/*.ipynb", "notebooks/glossary.md"),
     "Exercises": ("exercises/release/*/*.ipynb",),
     "For instructors": ("exercises/README.md", "data/README.md"),
 }
 FRONT = {"README.md": "index.md"}
 TOCTREE = "\n```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
+QUIZ = re.compile(r'^quiz\.ask\("(\w+)"\)', re.MULTILINE)
+MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 ELSEWHERE = "It needs a running notebook; on this page it stands still."
 
 
@@ -63,8 +67,24 @@ def _target(target, page):
     return published + path
 
 
+def answerable(questions):
+    """Return a quiz as HTML without a script: an answer opens, and says whether it is right."""
+    lines = ['<ol class="quiz">']
+    for question in questions:
+        lines.append(f"<li>{escape(question['question'])}")
+        for answer in question["answers"]:
+            name, mark = MARKS[answer["correct"]]
+            lines += [
+                f'<details class="{name}"><summary>{escape(answer["answer"])}</summary>',
+                f'<p><span role="img" aria-label="{name}">{mark}</span>',
+                f"{escape(answer['feedback'])}</p></details>",
+            ]
+        lines.append("</li>")
+    return "\n".join([*lines, "</ol>"])
+
+
 def still(notebook, path):
-    """Change a notebook for a page: links, alternative texts, and views that need a kernel."""
+    """Change a notebook for a page: links, alternative texts, quizzes, views that need a kernel."""
     colab = re.search(r"\]\((https://colab[^)]*)\)", notebook.cells[0].source)[1]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -74,6 +94,9 @@ def still(notebook, path):
             alt = output.get("metadata", {}).get("image/png", {}).get("alt")
             if alt:
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
+            quiz = "text/markdown" in data and QUIZ.search(cell.source)
+            if quiz:
+                data["text/html"] = answerable(load_questions(quiz[1]))
             if data.get("text/plain", "").startswith("An interactive view"):
                 words = f"**{data['text/plain']}** {ELSEWHERE} [Open in Colab]({colab})"
                 data["text/markdown"] = words
