@@ -39,7 +39,8 @@ html_theme_options = {
     ),
 }
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
-html_static_path = ["style.css"]
+html_static_path = ["style.css", "views.js"]
+html_js_files = [("views.js", {"defer": "defer"})]
 html_css_files = ["style.css"]
 html_copy_source = False
 html_use_index = False

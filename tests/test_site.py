@@ -14,7 +14,7 @@ import lab
 import nbformat
 import pytest
 
-from tools import rules, site
+from tools import rules, site, views
 from utils.quiz import load_questions
 
 pytestmark = [
@@ -35,7 +35,7 @@ READ = """(() => { const words = WORDS; return {
     written: [...document.querySelectorAll('article a[href]')].map(it => it.href),
     anchors: [...document.querySelectorAll('[id]')].map(it => it.id),
     formulas: document.querySelectorAll('article math').length,
-    figures: [...document.querySelectorAll('.cell_output img')]
+    figures: [...document.querySelectorAll('.cell_output img:not(.view img)')]
         .filter(it => it.complete && it.naturalWidth > 100 && it.getClientRects().length)
         .map(it => it.alt),
 }; })()""".replace("WORDS", WORDS)
@@ -168,13 +168,33 @@ def test_each_answer_of_a_quiz_opens_and_says_whether_it_is_right(visit, read, p
 
 
 @pytest.mark.parametrize("path", LESSONS)
-def test_views_say_that_they_need_a_notebook(visit, read, path):
-    words = read[address_of(visit, path)]["words"]
+def test_each_control_of_a_view_turns_its_picture_and_words(visit, path):
     notebook = nbformat.read(lab.ROOT / path, as_version=4)
-    data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    views = sum("interactive view" in it.get("text/plain", "") for it in data)
-    assert views > 0
-    assert words.count(site.ELSEWHERE) == views
+    names = [name for cell in notebook.cells for name in site.VIEW.findall(cell.source)]
+    visit.complaints.clear()
+    visit.page.goto(address_of(visit, path))
+    shown = visit.page.locator("div.view").all()
+    assert len(shown) == len(names) > 0
+    for view, name in zip(shown, names):
+        assert view.get_by_text(views.ELSEWHERE).is_visible()
+        controls = view.locator("select, input").all()
+        assert len(controls) == len(views.POSITIONS[name])
+        for control in controls:
+            seen = {what_is_shown(view)}
+            for key in ("End", "Home"):
+                control.press(key)
+                seen.add(what_is_shown(view))
+            for different in zip(*seen):
+                assert len(set(different)) > 1, f"{name}: a control that does nothing"
+    assert visit.complaints == []
+
+
+def what_is_shown(view):
+    """Return the picture's address and the words of a view, when the picture is there."""
+    picture, words = view.locator("img"), view.get_by_role("status").text_content()
+    picture.evaluate("async (it) => { await it.decode(); }")
+    assert picture.get_attribute("alt") == words
+    return picture.get_attribute("src"), words
 
 
 def test_search_finds_a_word(visit):

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import nbformat
 
-from tools import rules
+from tools import rules, views
 from utils.quiz import load_questions
 
 ROOT = rules.ROOT
@@ -23,7 +23,7 @@ FRONT = {"README.md": "index.md"}
 TOCTREE = "\n```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
 QUIZ = re.compile(r'^quiz\.ask\("(\w+)"\)', re.MULTILINE)
 MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
-ELSEWHERE = "It needs a running notebook; on this page it stands still."
+VIEW = re.compile(r"^widgets\.(explore_\w+)\(", re.MULTILINE)
 
 
 def contents():
@@ -83,8 +83,17 @@ def answerable(questions):
     return "\n".join([*lines, "</ol>"])
 
 
-def still(notebook, path):
-    """Change a notebook for a page: links, alternative texts, quizzes, views that need a kernel."""
+def for_a_page(notebook, path, pictures):
+    """Change a notebook: links, alternative texts, quizzes and views that need no kernel.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+    path : str
+        Of the notebook in the repository.
+    pictures : path
+        The folder for the pictures of its views.
+    """
     colab = re.search(r"\]\((https://colab[^)]*)\)", notebook.cells[0].source)[1]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -97,19 +106,22 @@ def still(notebook, path):
             quiz = "text/markdown" in data and QUIZ.search(cell.source)
             if quiz:
                 data["text/html"] = answerable(load_questions(quiz[1]))
-            if data.get("text/plain", "").startswith("An interactive view"):
-                words = f"**{data['text/plain']}** {ELSEWHERE} [Open in Colab]({colab})"
-                data["text/markdown"] = words
+            view = VIEW.search(cell.source)
+            if view:
+                data["text/html"] = views.keep(view[1], pictures, colab)
     return notebook
 
 
-def lay_out(folder):
-    """Write the sources of all pages below `folder`, in the places they have in the repository."""
+def lay_out(folder, pictures):
+    """Write the sources of all pages below `folder`, in the places they have in the repository.
+
+    The pictures of the views do not pass through Sphinx: they have a folder of their own.
+    """
     for path, name in pages().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if path.endswith(".ipynb"):
             notebook = nbformat.read(ROOT / path, as_version=4)
-            nbformat.write(still(notebook, path), folder / name)
+            nbformat.write(for_a_page(notebook, path, pictures), folder / name)
         else:
             text = (ROOT / path).read_text(encoding="utf-8")
             _copy_pictures(text, PurePosixPath(path).parent, folder)
@@ -130,7 +142,7 @@ def build(output):
     from sphinx.cmd.build import build_main
 
     shutil.rmtree(output, ignore_errors=True)
-    lay_out(output / "source")
+    lay_out(output / "source", output / "html" / "_views")
     options = ["-q", "-W", "--keep-going", "-c", str(ROOT / "site"), "-d", str(output / "trees")]
     return build_main([*options, str(output / "source"), str(output / "html")])
 
