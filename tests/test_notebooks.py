@@ -91,6 +91,14 @@ def _spoil_link(nb):
     nb.cells[3].source += " [there](nowhere.ipynb)"
 
 
+def _spoil_exercises(nb):
+    nb.cells[-1].source = nb.cells[-1].source.replace("(../", "(https://example.org/")
+
+
+def _spoil_next(nb):
+    nb.cells[-1].source = nb.cells[-1].source.replace("[lesson 2]", "[another]")
+
+
 def _spoil_alt(nb):
     _figure(nb).metadata = {}
 
@@ -116,9 +124,9 @@ SPOILERS = {
     _spoil_count: "executed_in_order", _spoil_output: "fresh", _spoil_source: "fresh",
     _spoil_badge: "headed", _spoil_title: "headed", _spoil_quiet: "quiet", _spoil_error: "quiet",
     _spoil_setup: "set_up", _spoil_length: "readable", _spoil_paragraph: "readable",
-    _spoil_section: "readable", _spoil_link: "linked", _spoil_alt: "figures",
-    _spoil_size: "figures", _spoil_quiz: "quizzed", _spoil_prose: "numbers_shown",
-    _spoil_metadata: "normalised",
+    _spoil_section: "readable", _spoil_link: "linked", _spoil_exercises: "linked",
+    _spoil_next: "linked", _spoil_alt: "figures", _spoil_size: "figures",
+    _spoil_quiz: "quizzed", _spoil_prose: "numbers_shown", _spoil_metadata: "normalised",
 }  # fmt: skip
 
 

@@ -138,11 +138,16 @@ def readable(notebook, path):
 
 
 def linked(notebook, path):
-    """Relative links lead to files that exist."""
+    """Relative links lead to files that exist; the last cell, to exercises and the next lesson."""
     for text in texts(notebook):
         for target in re.findall(r"\]\(([^)#]+)", text):
             if "://" not in target and not (path.parent / target).exists():
                 yield f"the link to {target} leads nowhere"
+    number, last = int(path.name[:2]), notebook.cells[-1].source
+    if f"](../exercises/release/{path.stem}/exercises_{number:02d}.ipynb)" not in last:
+        yield "the last cell does not lead to the lesson's exercises"
+    if number < len(lessons()) and f"[lesson {number + 1}](" not in last:
+        yield "the last cell does not lead to the next lesson"
 
 
 def figures(notebook, path):
