@@ -1,5 +1,6 @@
 """Views, pictures and figures, without a browser."""
 
+import importlib
 import inspect
 import io
 
@@ -147,6 +148,18 @@ def test_sweep_numbers_choose_or_refuse():
     assert good["accuracies"].shape == (40, 5)
     hopeless = widgets.sweep_numbers("SGD", 90, 1, False)
     assert np.isnan(hopeless["chosen"]) == ("No choice" in hopeless["summary"])
+
+
+def test_fewer_epochs_are_what_a_shorter_sweep_gives(monkeypatch):
+    sweeps = importlib.import_module("utils.widgets.sweeps")
+    settings = ("SGD, momentum 0.9", 64, 7, False)
+    looked_back = sweeps.sweep_numbers(*settings)
+    monkeypatch.setattr(sweeps, "EPOCHS", 7)
+    monkeypatch.setattr(sweeps, "_sweep", sweeps._sweep.__wrapped__)
+    short = sweeps.sweep_numbers(*settings)
+    assert looked_back["summary"] == short["summary"]
+    for name in ("losses", "accuracies", "chosen"):
+        np.testing.assert_array_equal(looked_back[name], short[name])
 
 
 def test_finder_numbers_are_the_theory():

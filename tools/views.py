@@ -49,7 +49,11 @@ POSITIONS = {  # the controls that move on a page, and where they stop; all othe
         "initial": [0.05, 0.125, 0.19, 0.395, 0.6, 1.0, 1.4, 2.0],
         "updates": [1000, 4000],
     },
-    "explore_sweep": {"optimizer": None, "standardised": [False, True]},
+    "explore_sweep": {
+        "optimizer": None,
+        "epochs": [1, 5, 10, 20, 40],
+        "standardised": [False, True],
+    },
     "explore_finder": {
         "updates": [50, 100, 200, 400],
         "noise": [0.0, 0.05, 0.1, 0.2, 0.3],

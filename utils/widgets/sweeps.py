@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from dataclasses import replace
 
 import ipywidgets
 import keras
@@ -15,6 +16,7 @@ from utils.widgets.view import View, slider, still
 
 OPTIMIZERS = ("SGD", "SGD, momentum 0.9", "RMSprop", "Adam", "AdamW")
 RATES = np.geomspace(1e-4, 10, 40)
+EPOCHS = 40  # of every sweep; fewer are a look back into it
 CURVATURES = np.geomspace(0.001, 1, 20)  # of the range test's loss; the largest is 1
 
 
@@ -29,28 +31,24 @@ class SweepPicture:
             panel.set(xlim=(RATES[0] / 1.5, RATES[-1] * 1.5))
             (seeds,) = panel.plot([], [], ".", color=BLUE, markersize=3, alpha=0.35, animated=True)
             (mean,) = panel.plot([], [], "-", color=BLUE, linewidth=2, animated=True)
-            (lost,) = panel.plot([], [], "x", color=GREY, markersize=5, animated=True)
             chosen = panel.axvline(np.nan, color=VERMILLION, linestyle="--", animated=True)
-            self.panels.append((seeds, mean, lost, chosen))
+            self.panels.append((seeds, mean, chosen))
         axes[0].set(yscale="log", ylim=(0.01, 20))
         axes[1].set(ylim=(0, 1.05))
-        names = ("a seed", "mean of seeds", "diverged", "chosen rate")
-        self.figure.legend(self.panels[0], names, loc="outside upper center", ncols=4)
+        names = ("a seed", "mean of seeds", "chosen rate")
+        self.figure.legend(self.panels[0], names, loc="outside upper center", ncols=3)
 
-    def draw(self, losses, accuracies, lost, chosen, **_):
-        """Move to arrays of shape (rates, seeds); `lost` (rates,) marks diverged ones."""
-        for values, height, lines in zip((losses, accuracies), (15, 0.03), self.panels):
-            seeds, mean, crosses, line = lines
+    def draw(self, losses, accuracies, chosen, **_):
+        """Move to arrays of shape (rates, seeds), and to the chosen rate, nan if there is none."""
+        for values, (seeds, mean, line) in zip((losses, accuracies), self.panels):
             rates = np.broadcast_to(RATES[:, np.newaxis], values.shape)
             seeds.set_data(rates.ravel(), values.ravel())
-            mean.set_data(RATES, np.where(lost, np.nan, values.mean(axis=1)))
-            crosses.set_data(RATES[lost], np.full(lost.sum(), height))
+            mean.set_data(RATES, values.mean(axis=1))
             line.set_xdata([chosen, chosen])
 
 
 @functools.lru_cache(maxsize=64)
-def sweep_numbers(optimizer, batch_size, epochs, standardised):
-    """Sweep the Iris network over 40 learning rates with 5 seeds each."""
+def _sweep(optimizer, batch_size, standardised):
     split = load_split("iris", standardised)
 
     def build_model():
@@ -64,15 +62,26 @@ def sweep_numbers(optimizer, batch_size, epochs, standardised):
         model.compile(chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
-    result = sweep_learning_rates(
+    return sweep_learning_rates(
         build_model,
         RATES,
         (split.x_train, split.y_train),
         (split.x_validation, split.y_validation),
-        epochs=epochs,
+        epochs=EPOCHS,
         batch_size=batch_size,
         progress=False,
     )
+
+
+def _after(result, epochs):
+    """Return what a sweep had measured after some epochs: all that a shorter one would have."""
+    metrics = {name: values[:, :, :epochs] for name, values in result.metrics.items()}
+    return replace(result, metrics=metrics, diverged=np.isnan(metrics["loss"][:, :, -1]))
+
+
+def sweep_numbers(optimizer, batch_size, epochs, standardised):
+    """Sweep the Iris network over 40 learning rates with 5 seeds each."""
+    result = _after(_sweep(optimizer, batch_size, standardised), epochs)
     try:
         choice = choose_learning_rate(result)
         chosen, words = choice.learning_rate, choice.explanation
@@ -81,7 +90,6 @@ def sweep_numbers(optimizer, batch_size, epochs, standardised):
     return {
         "losses": result.metrics["val_loss"][:, :, -1],
         "accuracies": result.metrics["val_accuracy"][:, :, -1],
-        "lost": result.diverged.any(axis=1),
         "chosen": chosen,
         "summary": f"200 models trained with {optimizer}. {words}",
     }
@@ -93,7 +101,7 @@ def sweep_figure(optimizer, batch_size, epochs, standardised):
 
 
 def explore_sweep():
-    """Return the sweep explorer; each change trains 200 models anew."""
+    """Return the sweep explorer; each change, but of the epochs, trains 200 models anew."""
     logging.getLogger("utils.sweep").setLevel(logging.ERROR)
     return View(
         sweep_numbers,
@@ -103,9 +111,7 @@ def explore_sweep():
             ipywidgets.SelectionSlider, "batch size", options=(16, 32, 64, 90), value=32,
             continuous_update=False,
         ),
-        epochs=slider(
-            ipywidgets.IntSlider, "epochs", value=20, min=1, max=40, continuous_update=False
-        ),
+        epochs=slider(ipywidgets.IntSlider, "epochs", value=20, min=1, max=EPOCHS),
         standardised=slider(ipywidgets.Checkbox, "standardised inputs", value=True, indent=False),
     )  # fmt: skip
 
