@@ -20,8 +20,8 @@ LONGEST = (  # files that take half a minute or more, the longest first
 
 def pytest_collection_modifyitems(items):
     """Begin with the longest files, so that two workers end at the same time."""
-    last = len(LONGEST)
-    items.sort(key=lambda it: LONGEST.index(it.path.name) if it.path.name in LONGEST else last)
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ Writes screenshots and measured times to browser-output/. Run with `make test-br
 """
 
 import json
-import re
 import statistics
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import nbformat
 import pytest
 
 from tools import rules
-from utils.quiz import QUESTIONS, load_questions
+from utils.quiz import load_questions
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,11 +22,6 @@ OUTPUT = Path(lab.ROOT / "browser-output")
 HANDLE = ".noUi-handle"
 CHANGE_THEME = """(theme) =>
     window.jupyterapp.commands.execute('apputils:change-theme', {theme})"""
-EXPLAINED = {
-    question["question"]: question["answers"]
-    for path in QUESTIONS.glob("*.json")
-    for question in load_questions(path.stem)
-}
 
 # Between two views of the same picture: the course's, and a plain redraw with `interact`.
 SPEED = """
@@ -127,27 +121,20 @@ def test_lesson_in_the_browser(page, path):
             assert changed_picture(page, view, before)
         assert view.locator("[role=status]").inner_text() != words
 
-    asked = page.locator(".Quiz").all()
-    for quiz in asked:
+    names = [name for cell in ran for name in rules.quizzes("".join(cell["source"]))]
+    questions = [question for name in names for question in load_questions(name)]
+    for quiz, question in zip(page.locator(".Quiz").all(), questions, strict=True):
         quiz.scroll_into_view_if_needed()
-        question = next(text for text in EXPLAINED if quiz.inner_text().startswith(text))
+        assert quiz.inner_text().startswith(question["question"])
         buttons = quiz.locator("label").all()
-        assert len(buttons) == len(EXPLAINED[question])
-        for button, answer in zip(buttons, EXPLAINED[question]):
+        for button, answer in zip(buttons, question["answers"], strict=True):
             assert button.inner_text() == answer["answer"]
             button.click()
             told = quiz.locator(".Feedback")
             assert told.inner_text() == answer["feedback"]
             verdict = "correct" if answer["correct"] else "incorrect"
             assert verdict in told.get_attribute("class").split()
-    assert len(asked) == sum(len(load_questions(name)) for name in quizzes(notebook))
     page.screenshot(path=OUTPUT / f"{path.stem}_quiz.png")
-
-
-def quizzes(notebook):
-    """Return the names of the quizzes that a notebook asks."""
-    sources = "".join("".join(cell["source"]) for cell in notebook["cells"])
-    return re.findall(r'quiz\.ask\("(\w+)"\)', sources)
 
 
 EXERCISES = sorted(lab.ROOT.glob("exercises/*/*/*.ipynb"))

@@ -115,7 +115,8 @@ def test_one_question_in_words_with_a_rubric(lesson):
     ]
     assert [cell.id for cell in questions] == ["free_text"]
     assert questions[0].source.startswith("**Your answer:**\n\n### BEGIN SOLUTION")
-    assert "*Rubric, one point each:*" in questions[0].source
+    hidden = "\n".join(_between(questions[0].source, "SOLUTION"))
+    assert "*Rubric, one point each:*" in hidden
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

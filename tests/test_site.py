@@ -152,7 +152,7 @@ def test_a_page_has_what_its_notebook_has(visit, read, path):
 @pytest.mark.parametrize("path", LESSONS)
 def test_each_answer_of_a_quiz_opens_and_says_whether_it_is_right(visit, read, path):
     notebook = nbformat.read(lab.ROOT / path, as_version=4)
-    asked = [name for cell in notebook.cells for name in site.QUIZ.findall(cell.source)]
+    asked = [name for cell in notebook.cells for name in rules.quizzes(cell.source)]
     questions = [it for name in asked for it in load_questions(name)]
     answers = [answer for question in questions for answer in question["answers"]]
     assert path.endswith("01_what_is_a_learning_rate.ipynb") or len(asked) == 2

@@ -1,6 +1,5 @@
 """Views, pictures and figures, without a browser."""
 
-import importlib
 import inspect
 import io
 
@@ -151,7 +150,8 @@ def test_sweep_numbers_choose_or_refuse():
 
 
 def test_fewer_epochs_are_what_a_shorter_sweep_gives(monkeypatch):
-    sweeps = importlib.import_module("utils.widgets.sweeps")
+    from utils.widgets import sweeps  # here, because it starts Keras
+
     settings = ("SGD, momentum 0.9", 64, 7, False)
     looked_back = sweeps.sweep_numbers(*settings)
     monkeypatch.setattr(sweeps, "EPOCHS", 7)

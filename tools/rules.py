@@ -44,6 +44,11 @@ def texts(notebook):
     return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
 
 
+def quizzes(source):
+    """Return the names of the quizzes that a cell asks."""
+    return re.findall(r'^quiz\.ask\("(\w+)"\)', source, flags=re.MULTILINE)
+
+
 def printed(cell):
     """Return all text that a code cell shows."""
     return "".join(
@@ -167,7 +172,7 @@ def figures(notebook, path):
 
 def quizzed(notebook, path):
     """Each quiz it asks exists; lessons after the first begin with a recall."""
-    asked = re.findall(r'quiz\.ask\("(\w+)"\)', "\n".join(c.source for c in code_cells(notebook)))
+    asked = [name for cell in code_cells(notebook) for name in quizzes(cell.source)]
     wanted = [path.stem] if path.name.startswith("01") else [f"{path.name[:2]}_recall", path.stem]
     if asked != wanted:
         yield f"it asks the quizzes {asked}, wanted {wanted}"

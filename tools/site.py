@@ -21,7 +21,6 @@ CAPTIONS = {  # the parts of the table of contents, and the files that become th
 }
 FRONT = {"README.md": "index.md"}
 TOCTREE = "\n```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
-QUIZ = re.compile(r'^quiz\.ask\("(\w+)"\)', re.MULTILINE)
 MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 VIEW = re.compile(r"^widgets\.(explore_\w+)\(", re.MULTILINE)
 
@@ -103,9 +102,9 @@ def for_a_page(notebook, path, pictures):
             alt = output.get("metadata", {}).get("image/png", {}).get("alt")
             if alt:
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
-            quiz = "text/markdown" in data and QUIZ.search(cell.source)
-            if quiz:
-                data["text/html"] = answerable(load_questions(quiz[1]))
+            for quiz in rules.quizzes(cell.source):
+                if "text/markdown" in data:
+                    data["text/html"] = answerable(load_questions(quiz))
             view = VIEW.search(cell.source)
             if view:
                 data["text/html"] = views.keep(view[1], pictures, colab)

@@ -13,6 +13,7 @@ from html import escape
 from PIL import Image
 
 from utils import widgets
+from utils.widgets.view import with_minus
 
 COLOURS = 64  # of a kept picture: anti-aliased lines in the course's eight colours need no more
 ELSEWHERE = "On this page the controls stop at some values only. In a notebook they move freely:"
@@ -109,7 +110,7 @@ def keep(name, folder, colab):
         [
             f'<div class="view" data-pictures="../_views/{name}">',
             *controls,
-            f'<img src="../_views/{name}/{first}.png" alt="{escape(name)}">',
+            f'<img src="../_views/{name}/{first}.png" alt="{re.sub("<[^>]+>", "", words[first])}">',
             f'<div role="status">{words[first]}</div>',
             f'<p>{ELSEWHERE} <a class="reference" href="{colab}">Open in Colab</a></p>',
             f'<script type="application/json">{_script(words)}</script>',
@@ -144,7 +145,7 @@ def _control(label, values, place):
 def _shown(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else f"{value:.4g}".replace("-", "−")
+    return value if isinstance(value, str) else with_minus(f"{value:.4g}")
 
 
 def _script(data):
