@@ -1,8 +1,8 @@
-# The course's commands. `make lab` to learn, `make test` to contribute; the README says the same for Windows and conda.
+# The course's commands: `make lab` to learn, `make test` to contribute. For Windows and conda see docs/other_ways_to_start.md.
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-long test-marking test-site site notebooks format lock address matrix
-.PHONY: front contact
+.PHONY: help lab test test-browser test-long test-marking test-site site
 .PHONY: assignment collect mark look handback
+.PHONY: notebooks front contact format lock address matrix
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -54,7 +54,7 @@ test-marking: .venv/.test  ## mark a made-up class in sandboxes (skips without b
 	$(BIN)/python -m pytest -m marking -n 0 tests
 
 test-site: .venv/.test .venv/.site  ## build the site and read it in headless Chromium (skips without Chromium)
-	$(BIN)/python -m pytest -m site -n 0 tests/test_site.py
+	$(BIN)/python -m pytest -m site -n 0 tests/tools/test_site.py
 
 site: .venv/.site  ## the course as web pages, from the stored notebooks, in _site/html/
 	$(BIN)/python -m tools.site
@@ -78,7 +78,7 @@ notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path .
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)
 	$(BIN)/python -m tools.front
 
-front: .venv/.test  ## write into the README what it repeats from the lessons
+front: .venv/.lab  ## copy picture, promises and lesson table from the lessons to the README
 	$(BIN)/python -m tools.front
 
 contact: .venv/.test  ## contact sheets of all figures, as different eyes see them
@@ -88,10 +88,10 @@ format: .venv/.test  ## put code and notebooks in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/.test  ## compile the tested pins anew from pyproject.toml
+lock: .venv/.test  ## pin the tested versions again, from the ranges in pyproject.toml
 	$(BIN)/python -m tools.lock
 
-address: .venv/.test  ## say where the course is published: make address REPO=owner/name REVISION=v1.0
+address: .venv/.lab  ## write the address of git's origin everywhere (REPO=owner/name REVISION=v1.0 for others)
 	$(BIN)/python -m tools.address --repo "$(REPO)" --revision "$(REVISION)"
 
 matrix: .venv/.test  ## every notebook in every environment (MATRIX="--only colab notebooks/01_..." for some)

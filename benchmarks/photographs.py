@@ -20,11 +20,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from utils.clothing import CLASSES, load_clothing
+from course.clothing import load_clothing
+from course.clothing.photographs import CLASSES, load_photographs
+from lrsweep import sweep_learning_rates
 from utils.features import extract_features
 from utils.models import build_head, build_pocket_xception
-from utils.sweep import sweep_learning_rates
-from utils.worlds import load_world
 
 RECORD = Path(__file__).resolve().parents[1] / "data" / "photographs_record.csv"
 RATES = np.geomspace(1e-4, 0.1, 13)
@@ -87,9 +87,9 @@ def main(others):
         "pixels": [pixels],
     }
     print("drawn garments")
-    judge(kinds, load_world("pocket"))
+    judge(kinds, load_clothing("drawn"))
     print("real photographs")
-    rows = judge(kinds, load_clothing(SIZE))
+    rows = judge(kinds, load_photographs(SIZE))
     if others:
         return
     with open(RECORD, "w", encoding="utf-8", newline="") as file:

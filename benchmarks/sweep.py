@@ -26,9 +26,10 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from lrsweep import sweep_learning_rates
+from lrsweep._experiment import Experiment
+from lrsweep._sequential import train_one
 from utils.data import load_dataset
-from utils.sweep import sweep_learning_rates
-from utils.sweep.one_by_one import Experiment, train_one
 
 RATES = [0.2, 0.1, 0.03, 0.01]
 GRID = np.geomspace(1e-3, 1, 64)
@@ -104,7 +105,7 @@ def row(what, *cells):
 
 
 def largest_difference(build, train, held_out, epochs=20):
-    """Compare the sweep with Keras's steps fed the same batches, one by one."""
+    """Compare the sweep with Keras's own steps fed the same batches, one model at a time."""
     result = sweep(build, RATES, train, held_out, 1, epochs)
     arrays = [a.astype("float32") if a.dtype == float else a for a in (*train, *held_out)]
     experiment = Experiment(build, *arrays, epochs, 32, True)

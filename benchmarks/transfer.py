@@ -28,12 +28,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils.clothing import CLASSES, load_clothing
-from utils.download import DownloadError
+from course.clothing._download import DownloadError
+from course.clothing._xception import build_xception
+from course.clothing.photographs import CLASSES, load_photographs
+from lrsweep import sweep_learning_rates
+from lrsweep._sequential import Experiment, train_one
 from utils.features import make_extractor, see_batches
-from utils.sweep import sweep_learning_rates
-from utils.sweep.one_by_one import Experiment, train_one
-from utils.xception import build_xception
 
 RATES = [0.0001, 0.001, 0.01, 0.1]
 EPOCHS = 10
@@ -73,7 +73,7 @@ def calibrated_xception():
     norms = [it for it in base.layers if isinstance(it, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
-    images, _ = next(iter(load_clothing(SIZE, 32, shuffle=True).train))
+    images, _ = next(iter(load_photographs(SIZE, 32, shuffle=True).train))
     base(images, training=True)
     base.trainable = False
     return base
@@ -159,7 +159,7 @@ def row(what, *cells):
 
 def some(share):
     """Return the training and the validation photographs, or the first batches of them."""
-    loaded, counts = load_clothing(SIZE, BATCH), (TRAIN, VALIDATION)
+    loaded, counts = load_photographs(SIZE, BATCH), (TRAIN, VALIDATION)
     parts = zip((loaded.train, loaded.validation), counts)
     return [batches.take(-(-n // share // BATCH)) for batches, n in parts]
 
@@ -256,13 +256,13 @@ def part_d():
 
 def memory(side):
     if side == "loop":
-        part = load_clothing(SIZE, 32).train.take(30)
+        part = load_photographs(SIZE, 32).train.take(30)
         transfer_model(build_xception(None, SIZE)).fit(
             part, validation_data=part.take(3), verbose=0, shuffle=False
         )
     elif side != "imports alone":
         found, see = [], make_extractor(build_xception(None, SIZE))
-        for _ in extracting(see, load_clothing(SIZE, BATCH).train.take(15), found):
+        for _ in extracting(see, load_photographs(SIZE, BATCH).train.take(15), found):
             pass
         x = np.resize(joined(found)[0], (3409, 2048))
         y = np.arange(3409) % len(CLASSES)
@@ -280,7 +280,7 @@ def part_e():
     rough = build_xception(None, SIZE)
     keras.config.set_dtype_policy("float32")
     rough.set_weights(exact.get_weights())
-    photographs, sides = load_clothing(SIZE, BATCH), {}
+    photographs, sides = load_photographs(SIZE, BATCH), {}
     for name, base in (("float32", exact), ("bfloat16", rough)):
         see, found = make_extractor(base), []
         see(tf.zeros((BATCH, SIZE, SIZE, 3)))
@@ -310,7 +310,7 @@ def part_e():
 
 def main(letters, share):
     try:
-        load_clothing()
+        load_photographs()
     except DownloadError as error:
         sys.exit(f"This benchmark needs the real photographs. {error}")
     if set(letters) & set("abc"):

@@ -14,7 +14,7 @@ LONGEST = (  # files that take half a minute or more, the longest first
     "test_exercises.py",
     "test_surroundings.py",
     "05_sweeps.ipynb",
-    "test_widgets.py",
+    "test_views.py",
 )
 
 

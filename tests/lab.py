@@ -26,7 +26,7 @@ SETTINGS = {
 @contextlib.contextmanager
 def serve(folder):
     """Run JupyterLab on a copy of the course in `folder` and yield its address."""
-    for part in ("utils", "notebooks", "data", "exercises"):
+    for part in ("utils", "lrsweep", "course", "notebooks", "data", "exercises"):
         shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
     settings = folder / "settings"

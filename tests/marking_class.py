@@ -18,7 +18,7 @@ SETUP = None  # filled by `assignment` with the lessons' own set-up cell
 
 GIVEN = """CLASS_SEED = 0
 import numpy as np
-from utils.exercises import check, expect
+from course.answer_checks import check, expect
 rng = np.random.default_rng(CLASS_SEED)
 start = float(rng.integers(3, 9))
 curvature = float(rng.integers(2, 6))"""
@@ -433,14 +433,31 @@ def check_replaced(nb):
     code = (
         "\nimport contextlib\n@contextlib.contextmanager\ndef check(label):\n    try:\n"
         "        yield\n    except Exception:\n        pass\n    print(f'{label}: right.')\n"
-        "import utils.exercises\nutils.exercises.check = check"
+        "import course.answer_checks\ncourse.answer_checks.check = check"
     )
     answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
 
 
 def marking_switched_off(nb):
-    code = "\nimport utils.exercises as e\ne.MARKING = False"
+    code = (
+        "\nimport os\nimport course.answer_checks as e\n"
+        "e.STARTED_TO_MARK = False\ndel os.environ['COURSE_MARKING']"
+    )
     answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
+
+
+def marking_never_switched_on(nb):
+    answer(nb, WRONG)
+    own(nb, "setup", "import os\nos.environ.pop('COURSE_' + 'MARKING')")
+
+
+def marking_variable_deleted(nb):
+    code = "\nimport os\nos.environ.pop('COURSE_MARKING')"
+    answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
+
+
+def environment_cleared(nb):
+    answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + "\nimport os\nos.environ.clear()"})
 
 
 def false_result(nb):
@@ -453,9 +470,20 @@ def false_result(nb):
     answer(nb, {**RIGHT, "answer_1": RIGHT["answer_1"] + code})
 
 
+def _importing(line):
+    return {**RIGHT, "answer_2": f"{line}\n{RIGHT['answer_2']}"}
+
+
 def imports_the_solution(nb):
-    code = "from utils.descent import stability_limit\ndef limit(c):\n    return 2 / c"
-    answer(nb, {**RIGHT, "answer_2": code.replace("stability_limit", "gradient_descent")})
+    answer(nb, _importing("from utils.descent import stability_limit"))
+
+
+def imports_the_sweep(nb):
+    answer(nb, _importing("import lrsweep"))
+
+
+def imports_the_quizzes(nb):
+    answer(nb, _importing("from course import quiz"))
 
 
 def spy(nb):
@@ -463,12 +491,13 @@ def spy(nb):
     code = """
 import os, socket
 found = []
+COURSE = ["/course"] + ["/course/" + it for it in ("utils", "lrsweep", "course", "data")]
 for place in PLACES:
     found += os.listdir(place) if os.path.isdir(place) else []
 for folder, inner, names in os.walk("/"):
     inner[:] = [it for it in inner if it not in ("proc", "usr", "sys", "site-packages", "lib")]
     found += [it for it in names + inner if it in ("gradebook.db", "exercises_01.ipynb", "marking")]
-for place in (*PLACES, "/course/utils", "/usr", "/etc", "/"):
+for place in (*PLACES, *COURSE, "/usr", "/etc", "/"):
     try:
         open(place + "/marking-was-here", "w").write("x"); found.append("wrote " + place)
     except OSError:
@@ -574,8 +603,13 @@ EXPECTED = {
     run_cell_replaced: (FULL, SUSPICIOUS),
     check_replaced: (FULL, SUSPICIOUS),
     marking_switched_off: (FULL, SUSPICIOUS),
+    marking_never_switched_on: (FULL, SUSPICIOUS),
+    marking_variable_deleted: (NONE, SUSPICIOUS),
+    environment_cleared: (NONE, WAITING),
     false_result: (FULL, SUSPICIOUS),
     imports_the_solution: (FULL, SUSPICIOUS),
+    imports_the_sweep: (FULL, SUSPICIOUS),
+    imports_the_quizzes: (FULL, SUSPICIOUS),
     spy: (FULL, SUSPICIOUS),
     tells_the_tests: ((2, 1, 0), SUSPICIOUS),
 }  # fmt: skip

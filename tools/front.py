@@ -8,12 +8,13 @@ import re
 
 import nbformat
 
-from tools import rules
+from tools import marked, rules
 
 ROOT = rules.ROOT
 LESSON, CELL = "05_sweeps.ipynb", "fbcb89c7"  # where the picture is computed
 PICTURE = "images/landscape.png"
 PROMISE = "At the end of this lesson you can "
+HEAD = ["| lesson | minutes | its exercises | Colab |", "|---|---|---|---|"]
 
 
 def picture():
@@ -26,15 +27,12 @@ def picture():
 
 def parts():
     """Return {name: Markdown} of the README's generated parts."""
-    promises, rows = [], ["| lesson | minutes | Colab |", "|---|---|---|"]
+    promises, rows = [], [*HEAD]
     for path in rules.lessons():
         first = nbformat.read(path, as_version=4).cells[0].source
-        title = first.splitlines()[0].removeprefix("# ")
         promise = re.search(rf"^{PROMISE}(.*)$", first, flags=re.MULTILINE)[1]
-        minutes = re.search(r"\*\*Minutes\*\* \| ([^|]+?) \|", first)[1]
-        badge = re.search(r"\[!\[Open in Colab\].*", first)[0]
         promises.append(f"* {promise[0].upper()}{promise[1:]}")
-        rows.append(f"| [{title}](notebooks/{path.name}) | {minutes} | {badge} |")
+        rows.append(_row(path, first))
     return {
         "picture": f"![{picture()[1]}]({PICTURE})",
         "promises": "\n".join(promises),
@@ -42,15 +40,23 @@ def parts():
     }
 
 
+def _row(path, first):
+    """Return a lesson's row of the table, from its path and the source of its first cell."""
+    title = first.splitlines()[0].removeprefix("# ")
+    minutes = re.search(r"\*\*Minutes\*\* \| ([^|]+?) \|", first)[1]
+    badge = re.search(r"\[!\[Open in Colab\].*", first)[0]
+    exercises = f"exercises/release/{path.stem}/exercises_{path.name[:2]}.ipynb"
+    text = nbformat.read(ROOT / exercises, as_version=4).cells[0].source
+    more = re.search(r"\*\*Minutes\*\* \| about (\d+)", text)[1]
+    return (
+        f"| [{title}](notebooks/{path.name}) | {minutes} | [{more} more]({exercises}) | {badge} |"
+    )
+
+
 def fill(text):
     """Return a README's text with each generated part between its two marks."""
     for name, content in parts().items():
-        marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(marks[0])
-        _, found, after = rest.partition(marks[1])
-        if not found:
-            raise ValueError(f"the README has no {marks[0]} ... {marks[1]}")
-        text = f"{before}{marks[0]}\n{content}\n{marks[1]}{after}"
+        text = marked.put(text, name, content)
     return text
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from utils.garments import LEVELS
-from utils.garments.scene import (
+from course.clothing.garments import LEVELS
+from course.clothing.garments._scene import (
     TEXTURES,
     Pose,
     Sketch,

@@ -1,4 +1,4 @@
-"""Execute every notebook in every environment and write the table into the README.
+"""Execute every notebook in every environment and write the table into docs/environments.md.
 
 python -m tools.matrix [--only WORD] [notebooks/01_....ipynb ...]      (everything by default)
 
@@ -20,11 +20,11 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from tools import published, rules
+from tools import marked, published, rules
 
 ROOT = rules.ROOT
 WORK = ROOT / ".matrix"
-MARKS = ("<!-- matrix -->", "<!-- end of matrix -->")
+PAGE, PART = "docs/environments.md", "matrix"  # where the table stands
 UV = (sys.executable, "-m", "uv")
 SHOWN = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "ipywidgets", "ipython")
 CONTROLS = {"7": "1.5.0", "8": "2.0.0"}  # the widgets' protocol that each ipywidgets speaks
@@ -73,10 +73,10 @@ def notebooks():
 
 
 def label(path):
-    """Return how a notebook is called in the table."""
+    """Return what the table calls a notebook: a link, from the page's folder."""
     kind = "lesson" if path.parent.name == "notebooks" else "exercises"
     number = int(re.search(r"\d+", path.stem)[0])
-    return f"[{kind} {number}]({path.relative_to(ROOT).as_posix()})"
+    return f"[{kind} {number}](../{path.relative_to(ROOT).as_posix()})"
 
 
 def slug(name):
@@ -260,20 +260,18 @@ def table(cells):
     return "\n".join(lines)
 
 
-def read_table(text):
-    """Return {(row, column): cell} of the README's table."""
-    inside = text.partition(MARKS[0])[2].partition(MARKS[1])[0].strip()
+def read_table():
+    """Return {(row, column): cell} of the table as the page has it."""
+    inside = marked.get((ROOT / PAGE).read_text(encoding="utf-8"), PART)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in inside.splitlines()]
     return {(row[0], name): cell for row in rows[2:] for name, cell in zip(rows[0][1:], row[1:])}
 
 
 def write_table(cells):
-    """Put the table between the README's two marks."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, after = text.partition(MARKS[0])[0], text.partition(MARKS[1])[2]
-    whole = f"{before}{MARKS[0]}\n{table(cells)}\n{MARKS[1]}{after}"
-    readme.write_text(whole, encoding="utf-8")
+    """Put the table between the page's two marks."""
+    page = ROOT / PAGE
+    text = marked.put(page.read_text(encoding="utf-8"), PART, table(cells))
+    page.write_text(text, encoding="utf-8")
 
 
 def main(arguments):
@@ -282,7 +280,7 @@ def main(arguments):
     parser.add_argument("--only", default="", help="environments whose name has this in it")
     parser.add_argument("notebooks", nargs="*", type=lambda path: Path(path).resolve())
     wanted = parser.parse_args(arguments)
-    cells, broken = read_table((ROOT / "README.md").read_text(encoding="utf-8")), 0
+    cells, broken = read_table(), 0
     for name in [name for name in ENVIRONMENTS if wanted.only.lower() in name.lower()]:
         for path in wanted.notebooks or notebooks():
             cell = cells[label(path), name] = try_one(path, name)

@@ -12,6 +12,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from tools import imports
+
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -72,20 +74,21 @@ def _quieten(output):
 def stamp(notebook):
     """Return what ties the stored outputs to the code that made them.
 
-    Three hashes: of the code cells, of their outputs, and of `utils`. If one of them no longer
-    fits, the notebook was edited by hand or its outputs are stale.
+    Three hashes: of the code cells, of their outputs, and of the course's files that the cells
+    import, directly or not. If one of them no longer fits, the notebook was edited by hand or its
+    outputs are stale.
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return {
         "source": _hash([cell.source for cell in code]),
         "outputs": _hash([cell.outputs for cell in code]),
-        "utils": _hash([path.read_text(encoding="utf-8") for path in utils_files()]),
+        "imports": _hash([path.read_text(encoding="utf-8") for path in imported_files(code)]),
     }
 
 
-def utils_files():
-    """Return the files of `utils`, in a fixed order."""
-    return sorted((ROOT / "utils").rglob("*.py"))
+def imported_files(cells):
+    """Return the files of the course that code cells import, directly or not, in a fixed order."""
+    return imports.needed("\n".join(cell.source for cell in cells))
 
 
 def _hash(thing):

@@ -5,7 +5,7 @@ import subprocess
 
 from tools import rules
 
-PARTS = ("utils", "notebooks", "data", "exercises", "pyproject.toml")
+PARTS = ("utils", "lrsweep", "course", "notebooks", "data", "exercises", "pyproject.toml")
 
 
 def publish(folder):

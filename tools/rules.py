@@ -76,7 +76,7 @@ def executed_in_order(notebook, path):
 
 
 def fresh(notebook, path):
-    """The stored outputs are those of this code with these utils."""
+    """The stored outputs are those of this code, with what it imports as it is now."""
     stored, now = notebook.metadata.get("course", {}).get("stamp"), notebooks.stamp(notebook)
     for part in now:
         if not stored or stored.get(part) != now[part]:
@@ -118,9 +118,9 @@ def set_up(notebook, path):
     cell = code_cells(notebook)[0]
     if "setup" not in cell.metadata.get("tags", []):
         yield "the first code cell is not the set-up"
-    if f'"{address()}"' not in cell.source:
+    if f" {address()} " not in cell.source:
         yield "the set-up cell fetches from another address than pyproject.toml's"
-    if f'"-qb", "{revision()}"' not in cell.source:
+    if f"git clone -qb {revision()} " not in cell.source:
         yield "the set-up cell fetches another revision than pyproject.toml's"
     if len(cell.source.splitlines()) > 10:
         yield f"the set-up cell has {len(cell.source.splitlines())} lines"

@@ -9,20 +9,22 @@ from pathlib import PurePosixPath
 
 import nbformat
 
+from course.quiz import load_questions
 from tools import rules, views
-from utils.quiz import load_questions
 
 ROOT = rules.ROOT
 OUTPUT = ROOT / "_site"
 CAPTIONS = {  # the parts of the table of contents, and the files that become their pages
     "Lessons": ("notebooks/*.ipynb", "notebooks/glossary.md"),
     "Exercises": ("exercises/release/*/*.ipynb",),
+    "Practical matters": ("docs/other_ways_to_start.md", "docs/environments.md"),
+    "Sweeps of your own models": ("lrsweep/README.md", "lrsweep/docs/*.md", "docs/cluster.md"),
     "For instructors": ("exercises/README.md", "data/README.md"),
 }
 FRONT = {"README.md": "index.md"}
 TOCTREE = "\n```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
 MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
-VIEW = re.compile(r"^widgets\.(explore_\w+)\(", re.MULTILINE)
+VIEW = re.compile(r"^views\.(explore_\w+)\(", re.MULTILINE)
 
 
 def contents():

@@ -12,8 +12,10 @@ from html import escape
 
 from PIL import Image
 
-from utils import widgets
-from utils.widgets.view import with_minus
+from course.views import descent, optimizers, schedules, sweeps, transfer
+from course.views._view import with_minus
+
+MODULES = (descent, optimizers, schedules, sweeps, transfer)
 
 COLOURS = 64  # of a kept picture: anti-aliased lines in the course's eight colours need no more
 ELSEWHERE = "On this page the controls stop at some values only. In a notebook they move freely:"
@@ -55,7 +57,7 @@ POSITIONS = {  # the controls that move on a page, and where they stop; all othe
         "epochs": [1, 5, 10, 20, 40],
         "standardised": [False, True],
     },
-    "explore_finder": {
+    "explore_range_test": {
         "updates": [50, 100, 200, 400],
         "noise": [0.0, 0.05, 0.1, 0.2, 0.3],
         "memory": [0.0, 0.5, 0.9],
@@ -78,7 +80,7 @@ def keep(name, folder, colab):
     Parameters
     ----------
     name : str
-        Of the function in `utils.widgets` that makes it.
+        Of the function in `course.views` that makes it.
     folder : path
         Of the pictures of all views. The site has it as `_views`, beside the lessons' folder.
     colab : str
@@ -88,7 +90,8 @@ def keep(name, folder, colab):
     -------
     str
     """
-    view = getattr(widgets, name)()
+    (module,) = (module for module in MODULES if hasattr(module, name))
+    view = getattr(module, name)()
     stops = positions(name, view)
     start = [values.index(view.controls[control].value) for control, values in stops.items()]
     words = {}

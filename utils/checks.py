@@ -1,4 +1,7 @@
-"""Checks of arguments: each returns a clean value or says what is wrong and what is allowed."""
+"""Checks of arguments: each returns a clean value or says what is wrong and what is allowed.
+
+All lessons.
+"""
 
 import math
 from numbers import Integral, Real
@@ -75,7 +78,7 @@ def array(name, value, dimensions=None):
     ValueError
         Names the argument, what is wrong with it and what is allowed.
     """
-    wanted = {None: "an array", 1: "a 1-D array", 2: "a 2-D array"}[dimensions]
+    wanted = "an array" if dimensions is None else f"a {dimensions}-D array"
     try:
         result = np.asarray(value)
     except ValueError:

@@ -1,4 +1,7 @@
-"""The data sets of the course, all shipped with scikit-learn: no download."""
+"""The data sets of the course, all shipped with scikit-learn: no download.
+
+Lessons 1 to 5.
+"""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """Gradient descent and its exact theory on losses whose shape is known.
 
+Lessons 1 to 3.
+
 Words and symbols: the learning rate is written η (eta); others write α. The curvature of a
 loss is its second derivative; in many dimensions the Hessian matrix has one curvature per
 principal direction, the largest written L, the smallest μ, and κ = L/μ is their ratio.
@@ -18,7 +20,7 @@ from utils import checks
 SLOW = 20  # "crawling" means: more than this many updates for each factor of ten
 
 
-def gradient_descent(gradient, start, learning_rate, steps):
+def gradient_descent(gradient, start, learning_rate, updates):
     """Follow the negative gradient and keep every point on the way.
 
     Parameters
@@ -29,21 +31,21 @@ def gradient_descent(gradient, start, learning_rate, steps):
         The first point.
     learning_rate : float
         Positive.
-    steps : int
+    updates : int
         Number of updates, at least 0.
 
     Returns
     -------
-    array of shape (steps + 1,) or (steps + 1, n)
+    array of shape (updates + 1,) or (updates + 1, n)
         The start and the point after each update. A diverging run is returned as it is,
         with inf and nan once the numbers are too large.
     """
     learning_rate = checks.positive_number("learning_rate", learning_rate)
-    steps = checks.whole_number("steps", steps, minimum=0)
+    updates = checks.whole_number("updates", updates, minimum=0)
     point = checks.array("start", start)
     path = [point]
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(steps):
+        for _ in range(updates):
             point = point - learning_rate * np.asarray(gradient(point))
             path.append(point)
     return np.array(path)
@@ -95,7 +97,7 @@ def convergence_rate(largest_curvature, smallest_curvature):
     return (largest - smallest) / (largest + smallest)
 
 
-def steps_to_tolerance(learning_rate, curvature, start, tolerance):
+def updates_to_tolerance(learning_rate, curvature, start, tolerance):
     """Count the updates until the distance to the minimum of a parabola is small enough.
 
     Parameters
@@ -119,10 +121,10 @@ def steps_to_tolerance(learning_rate, curvature, start, tolerance):
         return math.inf
     if factor == 0:
         return 1
-    steps = math.ceil(math.log(tolerance / distance) / math.log(factor))
-    while steps > 1 and distance * factor ** (steps - 1) <= tolerance:  # undo rounding
-        steps -= 1
-    return max(steps, 1)
+    updates = math.ceil(math.log(tolerance / distance) / math.log(factor))
+    while updates > 1 and distance * factor ** (updates - 1) <= tolerance:  # undo rounding
+        updates -= 1
+    return max(updates, 1)
 
 
 def mse_hessian(x, intercept=True):

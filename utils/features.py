@@ -1,4 +1,7 @@
-"""What a frozen backbone sees in pictures, computed once and kept."""
+"""What a frozen backbone sees in pictures, computed once and kept.
+
+Lesson 6.
+"""
 
 import hashlib
 import json

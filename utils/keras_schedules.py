@@ -1,5 +1,7 @@
 """The schedules of `utils.schedules` as Keras objects, for `SGD(learning_rate=...)`.
 
+Lesson 4.
+
 Keras has most of them. The two classes here add what it lacks, a warm-up in front of any
 schedule and the constant rate with a linear end. Both are registered, so that a saved
 model loads again in any program that has imported this module.

@@ -1,5 +1,7 @@
 """Xception in pocket size with its shipped weights, and transfer learning with any backbone.
 
+Lesson 6.
+
 A backbone turns pictures of shape (n, side, side, 3), with pixels from −1 to 1 as
 `keras.applications.xception.preprocess_input` makes them, into maps of features. Transfer
 learning puts a new layer, the head, on the maps' averages.

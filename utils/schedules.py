@@ -1,5 +1,7 @@
 """Learning-rate schedules as pure functions of the update.
 
+Lesson 4.
+
 A schedule is a function η(t). Here t counts updates, not epochs, from 0: the first update
 uses η(0). Pass a number or an array; the answer has its shape. A schedule remembers
 nothing, so asking it twice, in any order or for a figure changes no training.

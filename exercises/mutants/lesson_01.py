@@ -5,7 +5,7 @@ M1 a learning rate lies between 0 and 1, M2 the learning rate is the size of the
 M3 overshooting is diverging, M4 a small learning rate is always safe.
 """
 
-from tools.exercises import Mutant
+from exercises.mutants import Mutant, changed
 
 GD = "def gd_1d(gradient, start, learning_rate, steps):\n"
 REGIME = "def regime(learning_rate, curvature):\n"
@@ -45,6 +45,9 @@ def _count(line, before="distance, factor = abs(start), abs(1 - learning_rate * 
 """
 
 
+DESCENT = _descend("path.append(path[-1] - learning_rate * gradient(path[-1]))")
+COUNT = _count("return math.ceil(math.log(tolerance / distance) / math.log(factor))")
+
 MUTANTS = {
     "answer_1": {
         "uphill": Mutant(
@@ -65,9 +68,7 @@ MUTANTS = {
         ),
         "one_too_many": Mutant(
             "steps + 1 points need steps + 1 updates",
-            _descend("path.append(path[-1] - learning_rate * gradient(path[-1]))").replace(
-                "range(steps)", "range(steps + 1)"
-            ),
+            changed(DESCENT, ("range(steps)", "range(steps + 1)")),
             says="One update too many",
         ),
         "end_only": Mutant(
@@ -139,9 +140,7 @@ MUTANTS = {
         ),
         "at_least_one": Mutant(
             "a run makes at least one update",
-            _descend("path.append(path[-1] - learning_rate * gradient(path[-1]))").replace(
-                "range(steps)", "range(max(steps, 1))"
-            ),
+            changed(DESCENT, ("range(steps)", "range(max(steps, 1))")),
             says="0 updates give 1 point",
         ),
     },
@@ -316,23 +315,23 @@ MUTANTS = {
         ),
         "bounces_home": Mutant(
             "at the limit a run still arrives",
-            _count("return math.ceil(math.log(tolerance / distance) / math.log(factor))").replace(
-                "if factor >= 1:", "if factor == 1:\n        return -math.inf\n    if factor > 1:"
+            changed(
+                COUNT,
+                (
+                    "if factor >= 1:",
+                    "if factor == 1:\n        return -math.inf\n    if factor > 1:",
+                ),
             ),
             says="no run arrives",
         ),
         "zero_for_one_step": Mutant(
             "dividing by ln 0 = −∞ gives 0 updates",
-            _count("return math.ceil(math.log(tolerance / distance) / math.log(factor))").replace(
-                "return 1", "return 0"
-            ),
+            changed(COUNT, ("return 1", "return 0")),
             says="the first update lands",
         ),
         "already_there": Mutant(
             "the formula holds for every start",
-            _count("return math.ceil(math.log(tolerance / distance) / math.log(factor))").replace(
-                "if distance <= tolerance:", "if False:"
-            ),
+            changed(COUNT, ("if distance <= tolerance:", "if False:")),
             says="Close enough from the start",
         ),
     },
@@ -434,7 +433,7 @@ ALTERNATIVES = {
 """,
     },
     "answer_4": {
-        "formula": _count("return math.ceil(math.log(tolerance / distance) / math.log(factor))"),
+        "formula": COUNT,
         "vectorised": "import numpy as np\n\n\n"
         + STEPS
         + """    distances = abs(start) * abs(1 - learning_rate * curvature) ** np.arange(10_000.0)

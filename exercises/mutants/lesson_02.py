@@ -5,7 +5,7 @@ M1 a learning rate lies in a fixed range, M2 the learning rate is the size of th
 M3 overshooting is diverging, M5 a small learning rate gets stuck in a poor minimum.
 """
 
-from tools.exercises import Mutant
+from exercises.mutants import Mutant
 
 UPDATE = "def sgd_update(weights, gradients, learning_rate):\n"
 POWER = "def power_iteration(hessian_product, size, iterations, seed):\n"

@@ -1,6 +1,6 @@
 """Wrong and right answers to the exercises of lesson 3; M-numbers as in the course's list."""
 
-from tools.exercises import Mutant
+from exercises.mutants import Mutant, changed
 
 
 def _compile(rate="schedule", loss="SparseCategoricalCrossentropy(from_logits=True)"):
@@ -137,7 +137,7 @@ MOMENTUM = {
         _momentum("beta * velocity - (1 - beta) * learning_rate * slope"),
         "a share 1 - beta",
     ),
-    "uphill": Mutant("sign error", _momentum(KERAS_FORM.replace("-", "+")), "uphill"),
+    "uphill": Mutant("sign error", _momentum(changed(KERAS_FORM, ("-", "+"))), "uphill"),
     "shrinks_all": Mutant(
         "beta on the new step too",
         _momentum("beta * (velocity - learning_rate * slope)"),
@@ -174,7 +174,7 @@ def momentum_step(velocity, slope, learning_rate, beta):
     ),
     "class_numbers": Mutant(
         "the class's beta in place of the argument",
-        _momentum(KERAS_FORM.replace("beta", "BETA")),
+        _momentum(changed(KERAS_FORM, ("beta", "BETA"))),
     ),
 }
 MOMENTUM_RIGHT = {
@@ -242,7 +242,7 @@ def adam_step(state, slope, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-
     "uphill": Mutant("sign error", _adam(change="rate * m / (np.sqrt(v) + epsilon)"), "uphill"),
     "swapped": Mutant(
         "the betas have changed places",
-        _adam().replace("beta_1=0.9, beta_2=0.999", "beta_2=0.9, beta_1=0.999"),
+        changed(_adam(), ("beta_1=0.9, beta_2=0.999", "beta_2=0.9, beta_1=0.999")),
         "changed places",
     ),
     "frozen_count": Mutant("the count is not kept", _adam(count="1"), "stays at 1"),
@@ -251,7 +251,7 @@ def adam_step(state, slope, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-
     ),
     "forgetful": Mutant(
         "M2: every step is eta: no memory",
-        _adam(start="state or (0, 0.0, 0.0)").replace("return (t, m, v)", "return None"),
+        changed(_adam(start="state or (0, 0.0, 0.0)"), ("return (t, m, v)", "return None")),
     ),
     "sign_lost": Mutant(
         "the mean of |g| as direction", _adam(m="beta_1 * m + (1 - beta_1) * abs(slope)")
@@ -353,12 +353,12 @@ def set_lr(model, rate):
     ),
     "vague": Mutant(
         "an error without a reason",
-        _set(ASSIGN, REFUSE.replace(' + chosen["class_name"]', "")),
+        _set(ASSIGN, changed(REFUSE, (' + chosen["class_name"]', ""))),
         "does not name the schedule",
     ),
     "one_name": Mutant(
         "every schedule is a CosineDecay",
-        _set(ASSIGN, REFUSE.replace('chosen["class_name"]', '"CosineDecay"')),
+        _set(ASSIGN, changed(REFUSE, ('chosen["class_name"]', '"CosineDecay"'))),
         "another schedule",
     ),
 }

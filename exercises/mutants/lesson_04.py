@@ -1,6 +1,6 @@
 """Wrong and right answers to the exercises of lesson 4; M-numbers as in the course's list."""
 
-from tools.exercises import Mutant
+from exercises.mutants import Mutant, changed
 
 
 def _decay(formula, before=""):
@@ -190,19 +190,17 @@ WARM = {
     ),
     "python_float": Mutant(
         "plain numbers inside fit",
-        _warm().replace('ops.cast(step, "float32")', "float(step)"),
+        changed(_warm(), ('ops.cast(step, "float32")', "float(step)")),
         "the step is a symbol",
     ),
     "class_numbers": Mutant(
         "the class's numbers in place of the arguments",
-        _warm(RISE.replace("self.start", "START").replace("self.peak", "PEAK")),
+        _warm(changed(RISE, ("self.start", "START"), ("self.peak", "PEAK"))),
     ),
     "config_mixed_up": Mutant(
         "peak saved as start",
         _warm(
-            config=FOUR.replace("self.start", "self.peak").replace(
-                "self.updates", "self.warm_up + 4"
-            )
+            config=changed(FOUR, ("self.start", "self.peak"), ("self.updates", "self.warm_up + 4"))
         ),
     ),
     "no_config": Mutant(
@@ -360,7 +358,7 @@ NEAREST = "return min(suspects, key=lambda name: np.abs(suspects[name] - rates).
 
 
 def _confuse(one, other):
-    body = NEAREST.replace("return", "name =")
+    body = changed(NEAREST, ("return", "name ="))
     return _audit(f"""{body}
     return {{{one!r}: {other!r}}}.get(name, name)""")
 
@@ -470,7 +468,7 @@ def good_rates(updates):
     t, problem = np.arange(updates), {{"noise": RESTLESS, "start": FAR}}
 
     def best(family, updates=updates):
-        rate, _ = noisy_descent.best_initial_rate(family, updates, **problem)
+        rate, _ = noisy_quadratic.best_initial_rate(family, updates, **problem)
         return schedules.make_schedule(family, rate, updates)
 
     return {expression}
@@ -528,7 +526,7 @@ RATES_RIGHT = {
 def good_rates(updates):
     def loss(initial):
         rates = [initial * (1 - t / updates) for t in range(updates)]
-        return noisy_descent.expected_loss(rates, noise=RESTLESS, start=FAR)[-1], rates
+        return noisy_quadratic.expected_loss(rates, noise=RESTLESS, start=FAR)[-1], rates
 
     return min((loss(0.05 * 1.06**k) for k in range(64)), key=lambda pair: pair[0])[1]
 """,
@@ -537,7 +535,7 @@ def good_rates(updates):
     left = 1 - np.arange(updates) / updates
     powers = np.array([0.8, 1.0, 1.2, 1.5])[:, None, None]
     trials = np.geomspace(0.05, 1.9, 60)[:, None] * left**powers
-    ends = noisy_descent.expected_loss(trials, noise=RESTLESS, start=FAR)[..., -1]
+    ends = noisy_quadratic.expected_loss(trials, noise=RESTLESS, start=FAR)[..., -1]
     return trials[np.unravel_index(ends.argmin(), ends.shape)].tolist()
 """,
 }

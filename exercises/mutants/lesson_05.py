@@ -6,7 +6,7 @@ M12 take the minimum of the finder's curve or the point just below the rise, M13
 schedule are the same, M18 one run is enough.
 """
 
-from tools.exercises import Mutant, changed
+from exercises.mutants import Mutant, changed
 
 GRID = "def log_grid(lo, hi, n):\n"
 SUGGEST = "def suggest(rates, losses):\n"
@@ -24,8 +24,8 @@ RULE = """def choose_lr(results):
     return float(rates[winner])
 """
 
-FINDER = """def lr_range_test(model, x, y, lowest, highest, updates, batch_size=8, memory=0.9):
-    optimizer = model.optimizer
+RANGE_TEST = "def lr_range_test(model, x, y, lowest, highest, updates, batch_size=8, memory=0.9):\n"
+FINDER = f"""{RANGE_TEST}    optimizer = model.optimizer
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
     saved = [(v, v.numpy()) for v in [*model.variables, *optimizer.variables]]
@@ -293,8 +293,9 @@ MUTANTS = {
         ),
         "new_optimizer": Mutant(
             "M16: compiling again puts the optimizer back",
-            FINDER.replace(
-                "    return", "    model.compile(type(optimizer)(0.01), 'mse')\n    return"
+            changed(
+                FINDER,
+                ("    return", "    model.compile(type(optimizer)(0.01), 'mse')\n    return"),
             ),
             says="A new optimizer",
         ),
@@ -500,7 +501,7 @@ def choose_lr(results):
 """,
     },
     "answer_3": {
-        "by_parts": FINDER.splitlines(True)[0]
+        "by_parts": RANGE_TEST
         + """    optimizer, losses, smoothed = model.optimizer, [], []
     optimizer.build(model.trainable_variables)
     weights = model.get_weights()
@@ -557,7 +558,11 @@ def _record(model, x, y, rates, size, memory):
 """,
         "tape": """import tensorflow as tf
 
-from utils.finder import smooth
+from lrsweep import RangeTest
+
+
+def moving_average(losses, memory):
+    return RangeTest(np.arange(1.0, len(losses) + 1), losses, memory=memory).smoothed
 
 
 def lr_range_test(model, x, y, lowest, highest, updates, batch_size=8, memory=0.9):
@@ -575,11 +580,12 @@ def lr_range_test(model, x, y, lowest, highest, updates, batch_size=8, memory=0.
         gradients = tape.gradient(loss, model.trainable_weights)
         model.optimizer.apply_gradients(zip(gradients, model.trainable_weights))
         losses.append(float(loss))
-        if smooth(losses, memory)[-1] > 4 * smooth(losses, memory).min():
+        average = moving_average(losses, memory)
+        if average[-1] > 4 * average.min():
             break
     for variable, value in zip(model.weights + model.optimizer.variables, kept):
         variable.assign(value)
-    return rates[: len(losses)], losses, smooth(losses, memory) if losses else []
+    return rates[: len(losses)], losses, moving_average(losses, memory) if losses else []
 """,
     },
     "answer_4": {

@@ -5,7 +5,7 @@ M7 the smallest gap between training and validation is best, M18 one run is enou
 is enough to judge a learning rate, M22 fine-tuning can reuse the head's rate.
 """
 
-from tools.exercises import Mutant, changed
+from exercises.mutants import Mutant, changed
 
 MODEL = """def make_model(learning_rate, base):
     base.trainable = False
@@ -388,7 +388,7 @@ def discriminative(base, base_rate, head_rate):
     patterns = {f"{layer.name}/.*": slow for layer in base.layers if layer.weights}
     return MultiOptimizer(OptimizerMap(keras.optimizers.SGD(head_rate), patterns))
 """,
-        "helper": """from utils.discriminative import discriminative_optimizer
+        "helper": """from utils.discriminative_lr import discriminative_optimizer
 
 
 def discriminative(base, base_rate, head_rate):

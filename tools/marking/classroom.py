@@ -1,9 +1,12 @@
 """A class's folder: where things lie, and nbgrader set up to work there."""
 
 from pathlib import Path
+from typing import NamedTuple
 
+import nbformat
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.plugins import ExportPlugin
 from traitlets.config import Config
 
 from tools import exercises
@@ -21,6 +24,13 @@ c.Exchange.root = {folder!r}  # not used, but nbgrader insists on one
 """
 
 
+class Lesson(NamedTuple):
+    """The names that nbgrader knows a lesson's exercises by."""
+
+    assignment: str
+    notebook: str
+
+
 class Classroom:
     """One class: a folder with source, release, submitted, autograded, feedback, gradebook.
 
@@ -35,24 +45,23 @@ class Classroom:
 
     def file(self, step, lesson, student="."):
         """Return where a step keeps the notebook of a lesson and a student."""
-        name, notebook = lesson
         ending = ".html" if step == "feedback" else ".ipynb"
-        return self.folder / step / student / name / (notebook + ending)
+        return self.folder / step / student / lesson.assignment / (lesson.notebook + ending)
 
     def reason(self, lesson, student):
         """Return the file that says why a submission could not be marked."""
-        return self.folder / "failed" / lesson[0] / f"{student}.txt"
+        return self.folder / "failed" / lesson.assignment / f"{student}.txt"
 
     def lesson(self, number):
-        """Return (name of the assignment, name of the notebook) of a lesson's number."""
+        """Return the lesson of a number that was assigned to the class."""
         found = sorted(self.folder.glob(f"source/{int(number):02d}_*/*.ipynb"))
         if len(found) != 1:
             raise SystemExit(f"Lesson {number} is not assigned: make assignment LESSON={number}")
-        return found[0].parent.name, found[0].stem
+        return Lesson(found[0].parent.name, found[0].stem)
 
     def students(self, lesson):
         """Return who has handed in a lesson, sorted."""
-        found = self.folder.glob(f"submitted/*/{lesson[0]}/{lesson[1]}.ipynb")
+        found = self.folder.glob(f"submitted/*/{lesson.assignment}/{lesson.notebook}.ipynb")
         return sorted(path.parents[1].name for path in found)
 
     def nbgrader(self, trust=None, **limits):
@@ -82,26 +91,38 @@ class Classroom:
             The students' notebook.
         """
         source = Path(source)
-        lesson = source.parent.name, source.stem
-        notebook = exercises.variant(exercises.nbformat.read(source, as_version=4), seed)
+        lesson = Lesson(source.parent.name, source.stem)
+        notebook = exercises.variant(nbformat.read(source, as_version=4), seed)
         written, own = exercises.written(notebook), self.file("source", lesson)
         changed = not own.exists() or own.read_text(encoding="utf-8") != written
         if changed and self.students(lesson) and not force:
             raise SystemExit(
-                f"{self.folder} holds submissions of another version of lesson {lesson[0]}: "
+                f"{self.folder} holds submissions of another version of {lesson.assignment}: "
                 "use another CLASS, or say FORCE=yes and mark them anew"
             )
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(written, encoding="utf-8", newline="\n")
         config = CONFIG.format(root=str(sandbox.ROOT), folder=str(self.folder))
         (self.folder / "nbgrader_config.py").write_text(config, encoding="utf-8")
-        result = self.nbgrader().generate_assignment(lesson[0])
+        result = self.nbgrader().generate_assignment(lesson.assignment)
         if not result["success"]:
             raise SystemExit(f"nbgrader refuses {own}:\n{result['error']}")
         release = self.file("release", lesson)
-        text = exercises.written(exercises.release(notebook, seed))
+        text = exercises.written(exercises.student_version(notebook, seed))
         release.write_text(text, encoding="utf-8", newline="\n")
         return release
+
+
+class QuestionCsv(ExportPlugin):
+    """Writes the table of marks where nbgrader would write its own."""
+
+    def export(self, gradebook):
+        """Write it; nbgrader runs this in the class's folder."""
+        classroom = Classroom(".")
+        for assignment in gradebook.assignments:
+            if not self.assignment or assignment.name in self.assignment:
+                lesson = Lesson(assignment.name, assignment.notebooks[0].name)
+                marks.write(classroom, lesson, Path(self.to or "marks.csv"), gradebook)
 
 
 def configuration(trust=None, seconds=60, total=600):
@@ -126,5 +147,5 @@ def configuration(trust=None, seconds=60, total=600):
     config.Execute.shutdown_kernel = "immediate"
     config.Execute.record_timing = False
     config.RunInSandbox.total = total
-    config.ExportApp.plugin_class = marks.QuestionCsv
+    config.ExportApp.plugin_class = QuestionCsv
     return config

@@ -6,9 +6,11 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 LARGEST = 30_000_000  # bytes; a notebook of this course has some thousand
 COPY = r"(?:[ _]*\((\d+)\)|-(\d+)| - Copy| Copy|-Copy(\d+))?"  # what browsers and Jupyter add
@@ -17,6 +19,15 @@ PLATFORM = (  # what platforms put around a student's name in the names of files
     (r"_(?:LATE_)?(\d+)_\d+_?$", r"_\1"),  # Canvas: NAME_USER_SUBMISSION_
     (r"_attempt_[\d-]+_?$", ""),  # Blackboard: EXERCISE_USER_attempt_TIME_
 )
+
+
+class File(NamedTuple):
+    """A notebook that was handed in; `read` is a function that returns its bytes."""
+
+    place: str
+    when: float | tuple
+    size: int
+    read: Callable
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ def collect(origin, classroom, lesson):
         A folder or a zip file: one folder a student, or one file a student whose name contains
         the student's and the notebook's.
     classroom : Classroom
-    lesson : (str, str)
+    lesson : Lesson
 
     Returns
     -------
@@ -47,24 +58,24 @@ def collect(origin, classroom, lesson):
         What was left out, and why.
     """
     files = list(_files(Path(origin)))
-    folders = [_folders(file[0], lesson) for file in files]
+    folders = [_folders(file.place, lesson) for file in files]
     common = [parts[0] for parts in takewhile(_all_equal, zip(*folders))]
     left, found = [], {}
-    for place, when, size, read in files:
-        raw, number, why = _whose(place, common, lesson)
-        large = size > LARGEST
+    for file in files:
+        raw, number, why = _whose(file.place, common, lesson)
+        large = file.size > LARGEST
         if why or large:
-            left.append(f"{place}: {why or 'it is too large'}")
+            left.append(f"{file.place}: {why or 'it is too large'}")
         if not why:
-            content = b"" if large else read().removeprefix(codecs.BOM_UTF8)
-            found.setdefault(raw, []).append(Found(place, (when, number), content))
+            content = b"" if large else file.read().removeprefix(codecs.BOM_UTF8)
+            found.setdefault(raw, []).append(Found(file.place, (file.when, number), content))
     names = identities(found)
     done = {name: _stored(found[raw], name, classroom, lesson) for raw, name in names.items()}
     return done, left
 
 
 def _files(origin):
-    """Yield (place, time, size, function that reads) of the notebooks; follows no link."""
+    """Yield the notebooks; follows no link."""
     if origin.is_dir():
         for path in sorted(origin.rglob("*.ipynb")):
             place = path.relative_to(origin)
@@ -72,13 +83,13 @@ def _files(origin):
                 continue
             if path.is_file() and ".ipynb_checkpoints" not in place.parts:
                 stat = path.stat()
-                yield place.as_posix(), stat.st_mtime, stat.st_size, path.read_bytes
+                yield File(place.as_posix(), stat.st_mtime, stat.st_size, path.read_bytes)
     elif zipfile.is_zipfile(origin):
         with zipfile.ZipFile(origin) as archive:
             for info in archive.infolist():
                 if info.filename.endswith(".ipynb") and "__MACOSX" not in info.filename:
                     read = _reader(origin, info)
-                    yield info.filename, info.date_time, info.file_size, read
+                    yield File(info.filename, info.date_time, info.file_size, read)
     else:
         raise SystemExit(f"{origin} is neither a folder nor a zip file")
 
@@ -96,7 +107,7 @@ def _reader(origin, info):
 
 def _folders(place, lesson):
     parts = PurePosixPath(place.replace("\\", "/")).parts[:-1]
-    return [part for part in parts if part not in ("", "/", ".", "..", lesson[0])]
+    return [part for part in parts if part not in ("", "/", ".", "..", lesson.assignment)]
 
 
 def _all_equal(parts):
@@ -106,7 +117,7 @@ def _all_equal(parts):
 def _whose(place, common, lesson):
     """Return (the student's name as found, number of the copy, why it is left out)."""
     stem = PurePosixPath(place.replace("\\", "/")).stem
-    named = re.search(rf"(?:Copy of )?{re.escape(lesson[1])}{COPY}$", stem)
+    named = re.search(rf"(?:Copy of )?{re.escape(lesson.notebook)}{COPY}$", stem)
     number = int(next(filter(None, named.groups()), 0)) if named else 0
     before = stem[: named.start()].strip(" _-") if named else ""
     folders = _folders(place, lesson)

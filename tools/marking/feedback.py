@@ -88,8 +88,7 @@ def hand_back(classroom, lesson):
         if "total" in row:
             page = _page(classroom, lesson, row["student"], released, exporter)
         else:
-            words = f"{lesson[1]} has no marks yet ({row['status']}). Ask your instructor."
-            page = f"<!DOCTYPE html><html><head><title>{lesson[1]}</title></head><p>{words}</html>"
+            page = _page_without_marks(lesson, row["status"])
         path.write_text(harmless(page), encoding="utf-8")
     return rows
 
@@ -105,10 +104,16 @@ def _exporter():
     return exporter
 
 
+def _page_without_marks(lesson, status):
+    title = lesson.notebook
+    words = f"{title} has no marks yet ({status}). Ask your instructor."
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><p>{words}</html>"
+
+
 def _page(classroom, lesson, student, released, exporter):
-    names = {"student": student, "assignment": lesson[0], "notebook": lesson[1]}
+    names = {"student": student, "assignment": lesson.assignment, "notebook": lesson.notebook}
     names["db_url"] = classroom.gradebook
-    resources = {"nbgrader": names, "released": released, "unique_key": lesson[1]}
+    resources = {"nbgrader": names, "released": released, "unique_key": lesson.notebook}
     path = classroom.file("autograded", lesson, student)
     return exporter.from_filename(str(path), resources=resources)[0]
 

@@ -1,31 +1,18 @@
 """Every question's marks, and how far they can be relied on."""
 
 import csv
-from pathlib import Path
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.plugins import ExportPlugin
 
 FAILED, SUSPICIOUS, WAITING, DONE = "failed", "suspicious", "needs marking", "done"
 
 
-class QuestionCsv(ExportPlugin):
-    """Writes one row a submission: status, marks of each question, total, maximum, notes."""
-
-    def export(self, gradebook):
-        """Write the table; nbgrader runs this in the class's folder."""
-        from .classroom import Classroom
-
-        classroom = Classroom(".")
-        for assignment in gradebook.assignments:
-            if not self.assignment or assignment.name in self.assignment:
-                lesson = assignment.name, assignment.notebooks[0].name
-                write(classroom, lesson, Path(self.to or "marks.csv"), gradebook)
-
-
 def write(classroom, lesson, path, gradebook=None):
-    """Write a lesson's table and return its rows."""
+    """Write a lesson's table and return its rows.
+
+    A row a submission: status, marks of each question, total, maximum, notes.
+    """
     with Gradebook(classroom.gradebook) as own:
         rows = [row(classroom, lesson, it, gradebook or own) for it in classroom.students(lesson)]
     columns = ["student", "status", *questions(classroom, lesson), "total", "max", "notes"]
@@ -56,7 +43,7 @@ def row(classroom, lesson, student, gradebook):
     if result == reason:
         return {**line, "status": FAILED, "notes": reason.read_text(encoding="utf-8")}
     try:
-        entry = gradebook.find_submission_notebook(lesson[1], lesson[0], student)
+        entry = gradebook.find_submission_notebook(lesson.notebook, lesson.assignment, student)
     except MissingEntry:
         return {**line, "status": FAILED, "notes": "not in the gradebook: mark it again"}
     grades = {grade.name: grade for grade in entry.grades}

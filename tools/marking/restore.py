@@ -6,10 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
-from nbgrader import preprocessors
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_solution
-from traitlets.config import Config
 
 from tools import exercises
 
@@ -34,10 +32,7 @@ def structure(source_path, release_path, changed):
     """Return the notebook to mark with (tests, no solutions), and the released sources by id."""
     source, release = (nbformat.read(it, as_version=4) for it in (source_path, release_path))
     released = {cell.id: cell.source.strip() for cell in release.cells}
-    for name in STEPS:
-        step = getattr(preprocessors, name)(config=Config(exercises.STUBS))
-        source, _ = step.preprocess(source, {})
-    return source, released
+    return exercises.preprocessed(source, STEPS), released
 
 
 def restored(nb, wanted, released):

@@ -6,13 +6,25 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
+from typing import NamedTuple
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from .classroom import Classroom
+from .classroom import Classroom, Lesson
 
 warnings.filterwarnings("ignore", module=r"nbgrader\.")  # SQLAlchemy's, of how nbgrader uses it
 SPAWN = multiprocessing.get_context("spawn")
+
+
+class Job(NamedTuple):
+    """One submission to mark: the arguments of `mark_one`."""
+
+    folder: str
+    lesson: Lesson
+    student: str
+    kernel: str
+    seconds: int
+    total: int
 
 
 def mark(classroom, lesson, kernel, workers=1, force=False, seconds=60, total=600, tell=print):
@@ -24,7 +36,7 @@ def mark(classroom, lesson, kernel, workers=1, force=False, seconds=60, total=60
         Why a submission could not be marked, or "", by student.
     """
     waiting = [it for it in classroom.students(lesson) if force or _due(classroom, lesson, it)]
-    jobs = [(str(classroom.folder), lesson, it, kernel, seconds, total) for it in waiting]
+    jobs = [Job(str(classroom.folder), lesson, it, kernel, seconds, total) for it in waiting]
     results = {}
     for student, why in _results(jobs, workers):
         results[student] = why
@@ -42,13 +54,15 @@ def _results(jobs, workers):
             with ProcessPoolExecutor(workers if crowd else 1, mp_context=SPAWN) as pool:
                 futures = {pool.submit(mark_one, *job): job for job in group}
                 for future in as_completed(futures):
+                    job = futures[future]
                     try:
                         yield future.result()
                     except BrokenProcessPool:
                         if crowd:
-                            left.append(futures[future])
+                            left.append(job)
                         else:
-                            yield given_up(*futures[future][:3], "it ended the marking process")
+                            why = "it ended the marking process"
+                            yield given_up(job.folder, job.lesson, job.student, why)
 
 
 def _due(classroom, lesson, student):
@@ -65,7 +79,7 @@ def mark_one(folder, lesson, student, kernel, seconds, total):
     classroom = Classroom(folder)
     classroom.reason(lesson, student).unlink(missing_ok=True)
     for _ in range(3):
-        result = _nbgrader(folder, kernel, seconds, total).autograde(lesson[0], student)
+        result = _nbgrader(folder, kernel, seconds, total).autograde(lesson.assignment, student)
         if result["success"]:
             return student, ""
         if "database is locked" not in result["error"] + result.get("log", ""):
@@ -93,7 +107,7 @@ def given_up(folder, lesson, student, why):
     path.write_text(why, encoding="utf-8")
     with Gradebook(classroom.gradebook) as gradebook:
         try:
-            entry = gradebook.find_submission_notebook(lesson[1], lesson[0], student)
+            entry = gradebook.find_submission_notebook(lesson.notebook, lesson.assignment, student)
         except MissingEntry:
             return student, why
         for grade in entry.grades:

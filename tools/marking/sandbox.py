@@ -120,7 +120,7 @@ class RunInSandbox(Execute):
     async def async_start_new_kernel(self, **options):
         """Start it in the submission's own folder; the trusted find the course there, too."""
         if self.kernel_name != "sandboxed":
-            for name in ("utils", "data", "notebooks", "pyproject.toml"):
+            for name in ("utils", "lrsweep", "course", "data", "notebooks", "pyproject.toml"):
                 (self._folder / name).symlink_to(ROOT / name)
             options["env"] = {**os.environ, "COURSE_MARKING": "1"}
         await super().async_start_new_kernel(cwd=str(self._folder), **options)

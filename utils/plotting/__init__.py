@@ -1,5 +1,7 @@
 """Every kind of still figure in the course, in one style.
 
+All lessons.
+
 The functions take arrays and results and draw them; they compute nothing that they show but
 means and their errors.
 """

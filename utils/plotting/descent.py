@@ -1,37 +1,50 @@
-"""The figures of lessons 1 and 2."""
+"""Figures of descents: paths, ends of paths, and limits.
+
+Lessons 1 and 2.
+"""
 
 import numpy as np
 from matplotlib.ticker import LogLocator
 
-from utils.plotting.style import BLUE, GREEN, GREY, LINES, ORANGE, SKY, VERMILLION, new_figure
+from utils.plotting.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    LINES,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    course_style,
+    new_figure,
+)
 
 
-def plot_descents(landscape, paths, columns=3, steps=10):
+@course_style()
+def plot_descents(loss, paths, columns=3, updates=10):
     """Draw paths on the loss they descend, one panel each.
 
     Parameters
     ----------
-    landscape : landscapes.Landscape
-        The loss.
-    paths : dict of str to array of shape (steps + 1,)
+    loss : losses.ScalarLoss
+    paths : dict of str to array of shape (updates + 1,)
         Titles and the points visited.
     columns : int
         Panels in a row.
-    steps : int
+    updates : int
         Draw this many updates of each.
     """
     rows = -(-len(paths) // columns)
     figure, axes = new_figure(
         rows, columns, height=2.5 * rows, sharex=True, sharey=True, squeeze=False
     )
-    low, high = landscape.domain
+    low, high = loss.domain
     grid = np.linspace(low, high, 400)
     for panel, (title, path) in zip(axes.flat, paths.items()):
-        path = path[: steps + 1]
-        panel.plot(grid, landscape.loss(grid), color=GREY, linewidth=1.5)
+        path = path[: updates + 1]
+        panel.plot(grid, loss.value(grid), color=GREY, linewidth=1.5)
         panel.set(title=title, xlim=(low, high), ylim=panel.get_ylim())
-        panel.plot(path, landscape.loss(path), "o-", color=BLUE, linewidth=1, markersize=4)
-        panel.plot(path[0], landscape.loss(path[0]), "s", color=VERMILLION, markersize=7)
+        panel.plot(path, loss.value(path), "o-", color=BLUE, linewidth=1, markersize=4)
+        panel.plot(path[0], loss.value(path[0]), "s", color=VERMILLION, markersize=7)
     for panel in axes[-1]:
         panel.set_xlabel("weight x")
     for panel in axes[:, 0]:
@@ -39,6 +52,7 @@ def plot_descents(landscape, paths, columns=3, steps=10):
     return figure
 
 
+@course_style()
 def plot_limits(limits, bands):
     """Draw the largest stable learning rates of many problems on one logarithmic axis.
 
@@ -71,12 +85,13 @@ def plot_limits(limits, bands):
     return figure
 
 
+@course_style()
 def plot_ravine(paths, loss, extent=(-3.2, 3.2)):
     """Draw paths over the level lines of a loss of two weights, one panel each.
 
     Parameters
     ----------
-    paths : dict of str to array of shape (steps + 1, 2)
+    paths : dict of str to array of shape (updates + 1, 2)
         Titles and the points visited.
     loss : callable
         Takes points of shape (..., 2), returns the loss of each.
@@ -97,7 +112,8 @@ def plot_ravine(paths, loss, extent=(-3.2, 3.2)):
     return figure
 
 
-def plot_endings(learning_rates, endings, landscape, thresholds):
+@course_style()
+def plot_endings(learning_rates, endings, loss, thresholds):
     """Draw where descent ends up, for many learning rates, beside the loss itself.
 
     Parameters
@@ -105,17 +121,17 @@ def plot_endings(learning_rates, endings, landscape, thresholds):
     learning_rates : array of shape (n,)
     endings : array of shape (visits, n)
         The last points visited at each learning rate.
-    landscape : landscapes.Landscape
-        The loss, drawn upright on the left with the same vertical axis.
+    loss : losses.ScalarLoss
+        Drawn upright on the left with the same vertical axis.
     thresholds : dict of str to float
         Learning rates to mark.
     """
     figure, (left, right) = new_figure(1, 2, sharey=True, width_ratios=(1, 2.6))
-    grid = np.linspace(*landscape.domain, 500)
-    left.plot(landscape.loss(grid), grid, color=GREY)
-    for minimum in landscape.minima:
-        left.plot(landscape.loss(minimum), minimum, "*", color=GREEN, markersize=12)
-    left.set(xlabel="loss f(x)", ylabel="weight x", ylim=landscape.domain)
+    grid = np.linspace(*loss.domain, 500)
+    left.plot(loss.value(grid), grid, color=GREY)
+    for minimum in loss.minima:
+        left.plot(loss.value(minimum), minimum, "*", color=GREEN, markersize=12)
+    left.set(xlabel="loss f(x)", ylabel="weight x", ylim=loss.domain)
     for points in endings:
         right.plot(learning_rates, points, ".", color=BLUE, markersize=2)
     for number, (label, threshold) in enumerate(thresholds.items()):

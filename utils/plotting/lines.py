@@ -1,12 +1,16 @@
-"""Named lines, in one picture or in a panel each."""
+"""Named lines, in one picture or in a panel each.
 
-import itertools
+Lessons 1 to 4.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from utils.plotting.style import BLUE, COLOURS, LINES, MARKERS, SKY, new_figure
+from utils.plotting.style import BLUE, SKY, course_style, line_look, new_figure
 
 
+@course_style()
 def plot_lines(
     lines, xlabel, ylabel, x=None, xscale="linear", yscale="linear", limits=None, legend=False
 ):
@@ -32,9 +36,9 @@ def plot_lines(
     ends = []
     for number, (label, heights) in enumerate(lines.items()):
         positions = np.arange(len(heights)) if x is None else np.asarray(x)
-        look = {"color": COLOURS[number], "linestyle": LINES[number], "marker": MARKERS[number]}
+        look = line_look(number)
         axes.plot(positions, heights, label=label, markevery=max(1, len(heights) // 12), **look)
-        ends.append((label, positions, np.asarray(heights, dtype=float), look))
+        ends.append(End(label, positions, np.asarray(heights, dtype=float), look))
     if limits is not None:
         axes.set_ylim(limits)
     if legend:
@@ -44,33 +48,49 @@ def plot_lines(
     return figure
 
 
+class End(NamedTuple):
+    """A line that is to be named where it ends."""
+
+    label: str
+    positions: np.ndarray
+    heights: np.ndarray
+    look: dict
+
+
 def _label_ends(axes, ends):
     """Write each label, after a piece of its line, at the right; a shorter line's at its end."""
     low, high = axes.get_ylim()
     scale = np.log if axes.get_yscale() == "log" else np.asarray
-    span = scale(high) - scale(low)
-    longest, places = max(len(heights) for *_, heights, _ in ends), []
-    for label, positions, heights, look in ends:
-        seen = np.flatnonzero(np.isfinite(heights) & (heights >= low) & (heights <= high))
-        if len(seen) and len(heights) < longest:
-            end = positions[seen[-1]], heights[seen[-1]]
+    longest, at_the_right = max(len(end.heights) for end in ends), []
+    for end in ends:
+        inside = np.isfinite(end.heights) & (end.heights >= low) & (end.heights <= high)
+        if not inside.any():
+            continue
+        last = np.flatnonzero(inside)[-1]
+        if len(end.heights) < longest:
+            place = end.positions[last], end.heights[last]
             beside = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(label, end, **beside, color=look["color"], fontsize=10)
-        elif len(seen):
-            height = (scale(heights[seen[-1]]) - scale(low)) / span
-            places.append([height, label, look])
-    places.sort(key=lambda place: place[0])
-    for lower, upper in itertools.pairwise(places):
-        upper[0] = max(upper[0], lower[0] + 0.085)
-    for height, label, look in places:
+            axes.annotate(end.label, place, **beside, color=end.look["color"], fontsize=10)
+        else:
+            share = (scale(end.heights[last]) - scale(low)) / (scale(high) - scale(low))
+            at_the_right.append((share, end))
+    _stack_labels(axes, sorted(at_the_right, key=lambda pair: pair[0]))
+
+
+def _stack_labels(axes, labels, gap=0.085):
+    """Write labels beside the axes, from below, each at its share of the height or just above."""
+    height = -np.inf
+    for share, end in labels:
+        height = max(share, height + gap)
         sample = {"transform": axes.transAxes, "clip_on": False, "scalex": False, "scaley": False}
-        axes.plot([1.01, 1.035, 1.06], [height] * 3, **look, **sample, markevery=[1])
+        axes.plot([1.01, 1.035, 1.06], [height] * 3, **end.look, **sample, markevery=[1])
         axes.annotate(
-            label, (1.07, height), xycoords="axes fraction", color=look["color"], va="center",
-            fontsize=10,
+            end.label, (1.07, height), xycoords="axes fraction", color=end.look["color"],
+            va="center", fontsize=10,
         )  # fmt: skip
 
 
+@course_style()
 def plot_panels(lines, xlabel, ylabel, columns=4):
     """Draw named lines in small panels of their own with common axes, filled to the bottom.
 

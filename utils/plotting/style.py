@@ -1,7 +1,10 @@
 """The course's style, a figure in it, and how it is displayed.
 
-Importing this module sets the style. Colours are told apart by colour-blind readers (Okabe & Ito,
-"Color Universal Design", 2008), and line style and marker differ wherever colour does.
+All lessons.
+
+Colours are told apart by colour-blind readers (Okabe & Ito, "Color Universal Design", 2008), and
+line style and marker differ wherever colour does. Nothing outside the course's figures changes:
+Matplotlib's own settings are as they were after each call.
 """
 
 import base64
@@ -16,28 +19,46 @@ BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 ORANGE, PURPLE, SKY, GREY = "#E69F00", "#CC79A7", "#56B4E9", "#767676"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
-LARGE = 100_000  # bytes; a figure above is stored with 256 colours
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LARGE = 100_000  # bytes; a figure above is stored with 256 colours
 
-matplotlib.rcParams.update(
-    {
-        "figure.dpi": 100,
-        "savefig.dpi": 100,
-        "font.size": 11,
-        "axes.titlesize": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e4e4e4",
-        "grid.linewidth": 0.8,
-        "lines.linewidth": 2,
-        "lines.markersize": 5,
-        "legend.frameon": False,
-        "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+STYLE = {
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+}
+
+
+def course_style():
+    """Return a context, or a decorator, in which Matplotlib draws in the course's style."""
+    return matplotlib.rc_context(STYLE)
+
+
+def line_look(number):
+    """Return colour, line style and marker of the line with this number, from 0.
+
+    The first seven differ in all three. From the eighth on a colour comes back, with another
+    line style and another marker than before.
+    """
+    turns = number // len(COLOURS)
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": LINES[(number + turns) % len(LINES)],
+        "marker": MARKERS[(number + 2 * turns) % len(MARKERS)],
     }
-)
 
 
+@course_style()
 def new_figure(rows=1, columns=1, width=7.5, height=3.6, **options):
     """Return a figure in the course's style and its axes.
 
@@ -54,6 +75,7 @@ def new_figure(rows=1, columns=1, width=7.5, height=3.6, **options):
     return figure, figure.subplots(rows, columns, **options)
 
 
+@course_style()
 def show(figure, alt):
     """Display a figure with a sentence that says what it shows, for those who can't see it."""
     buffer = io.BytesIO()

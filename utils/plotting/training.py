@@ -1,11 +1,15 @@
-"""Figures of trainings: loss curves, sweeps, and range tests."""
+"""Figures of trainings: loss curves, sweeps, and range tests.
+
+Lessons 5 and 6.
+"""
 
 import numpy as np
 from matplotlib.ticker import LogLocator
 
-from utils.plotting.style import COLOURS, GREY, LINES, MARKERS, VERMILLION, new_figure
+from utils.plotting.style import COLOURS, course_style, line_look, new_figure
 
 
+@course_style()
 def plot_histories(histories, ylabel="loss", columns=2):
     """Draw training and validation curves, one panel for each training, all to one scale.
 
@@ -38,6 +42,7 @@ def plot_histories(histories, ylabel="loss", columns=2):
     return figure
 
 
+@course_style()
 def plot_sweeps(results, metric, ylabel, epoch=-1, limits=None, yscale="linear"):
     """Draw a metric against the learning rate: the mean of the seeds and its standard error.
 
@@ -59,32 +64,20 @@ def plot_sweeps(results, metric, ylabel, epoch=-1, limits=None, yscale="linear")
         "linear" or "log".
     """
     figure, axes = new_figure(height=3.8)
-    axes.set(xscale="log", yscale=yscale, xlabel="learning rate η", ylabel=ylabel)
+    axes.set(xscale="log", yscale=yscale)
+    alone = len(results) == 1
     for number, (label, result) in enumerate(results.items()):
-        values = result.metrics[metric][:, :, epoch]
-        rates, colour = result.learning_rates, COLOURS[number]
-        if len(results) == 1:
-            axes.plot(rates, values, ".", color=colour, markersize=3, alpha=0.35)
-        lost = result.diverged.any(axis=1)
-        mean = np.where(lost, np.nan, values.mean(axis=1))
-        error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-        axes.fill_between(rates, mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)
-        look = {"linestyle": LINES[number], "marker": MARKERS[number], "markevery": 6}
-        axes.plot(rates, mean, color=colour, label=label, **look)
-        if lost.any():
-            height = 0.04 + 0.05 * number
-            where = axes.get_xaxis_transform()
-            axes.plot(rates[lost], np.full(lost.sum(), height), "x", color=colour, transform=where)
+        look = {**line_look(number), "markevery": 6}
+        result.plot(metric, axes=axes, epoch=epoch, label=label, show_seeds=alone, **look)
+    axes.set(xlabel="learning rate η", ylabel=ylabel)
     if limits is not None:
         axes.set_ylim(limits)
-    lost = any(result.diverged.any() for result in results.values())
-    if lost:
-        axes.plot([], [], "x", color=GREY, label="a seed diverged")
-    if lost or len(results) > 1:
+    if any(result.diverged.any() for result in results.values()) or not alone:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
+@course_style()
 def plot_range_test(test, marks, band=None):
     """Draw a range test's losses against its ramp, with learning rates to compare.
 
@@ -97,19 +90,13 @@ def plot_range_test(test, marks, band=None):
         The plateau of a sweep, drawn behind.
     """
     figure, axes = new_figure()
-    top = 1.6 * test.smoothed[0]
-    if band is not None:
-        axes.axvspan(*band, color="#dff0e8", label="plateau of the sweep")
-    axes.plot(test.learning_rates, test.losses, ".", color=GREY, markersize=3, label="one batch")
-    axes.plot(test.learning_rates, test.smoothed, color=COLOURS[0], label="smoothed")
-    for number, (label, rate) in enumerate(marks.items()):
-        look = {"color": VERMILLION, "linestyle": LINES[number], "linewidth": 1.5}
-        axes.axvline(rate, **look, label=f"{label}: {rate:.2g}")
-    axes.set(xscale="log", xlabel="learning rate η", ylabel="training loss", ylim=(0, top))
+    test.plot(axes=axes, marks=marks, band=band)
+    axes.set(xlabel="learning rate η", ylim=(0, 1.6 * test.smoothed[0]))
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
+@course_style()
 def plot_pictures(pictures, titles, columns=10):
     """Draw small pictures in rows, each under its title.
 
@@ -131,6 +118,7 @@ def plot_pictures(pictures, titles, columns=10):
     return figure
 
 
+@course_style()
 def plot_shares(shares, errors, xlabel):
     """Draw named shares as dots with their standard errors, one below the other.
 
@@ -142,7 +130,7 @@ def plot_shares(shares, errors, xlabel):
     """
     figure, axes = new_figure(height=0.45 * len(shares) + 0.7)
     for place, (label, share) in enumerate(shares.items()):
-        look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 7, "capsize": 4}
+        look = {**line_look(place), "linestyle": "none", "markersize": 7, "capsize": 4}
         axes.errorbar(share, -place, xerr=errors[label], **look)
         axes.annotate(f"{share:.2f}", (share, -place), (0, 8), textcoords="offset points",
                       ha="center", fontsize=10)  # fmt: skip

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start a student's kernel where it sees Python, the course's helpers and nothing else.
+# Start a student's kernel where it sees Python, the course's packages and nothing else.
 #   kernel.sh CONNECTION_FILE    a kernel
 #   kernel.sh --try COMMAND...   another command, to find out whether the sandbox works here
 # No network, no other process, no file of the host to write but the folder of the connection file.
@@ -34,7 +34,7 @@ if [ -n "$folder" ]; then
     set -- --bind "$folder" "$folder" "$@"
     exec >/dev/null 2>&1 # what a submission writes past its notebook goes nowhere
 fi
-for part in utils data notebooks/quiz pyproject.toml; do
+for part in utils lrsweep course data notebooks/quiz pyproject.toml; do
     set -- --ro-bind-try "$MARKING_COURSE/$part" "/course/$part" "$@"
 done
 set -- --ro-bind "$MARKING_BASE" "$MARKING_BASE" --ro-bind "$MARKING_PREFIX" "$MARKING_PREFIX" "$@"

@@ -1,0 +1,13 @@
+"""What makes the notebooks work; a learner need not open it.
+
+==================  =======================================================================
+module              what it does
+==================  =======================================================================
+``setup_cell``      the other half of each notebook's first cell
+``quiz``            guesses before an experiment, and the questions at a lesson's end
+``answer_checks``   what an exercise says of an answer
+``name_errors``     says which cell comes first when a name is missing
+``views``           the interactive figures
+``clothing``        the pictures of lesson 6: drawn garments, and real photographs
+==================  =======================================================================
+"""

@@ -1,0 +1,173 @@
+"""What a sweep measured, and what was chosen from it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep measured.
+
+    Attributes
+    ----------
+    learning_rates : array of shape (rates,)
+    seeds : array of shape (seeds,)
+    metrics : dict of float array of shape (rates, seeds, epochs)
+        By Keras's names: "loss", "val_loss", and the compiled metrics with and without
+        "val_". nan from the epoch on in which a training diverged, or was not reached.
+    diverged : bool array of shape (rates, seeds)
+        Whether the loss stopped being a finite number.
+    engine, reason : str
+        How it was trained, "vectorized" or "sequential", and why so.
+    interrupted : bool
+        Whether Ctrl-C ended it early.
+    chance : dict of float
+        Where it is known, what the best constant answer scores on the validation examples:
+        as much as a model that has learned nothing from its inputs.
+
+    Examples
+    --------
+    The mean validation loss of each rate after the last epoch:
+
+    >>> import numpy as np
+    >>> result = SweepResult(
+    ...     learning_rates=np.array([0.01, 0.1]),
+    ...     seeds=np.array([0, 1]),
+    ...     metrics={"val_loss": np.array([[[0.9, 0.8], [0.9, 0.6]], [[0.5, 0.2], [0.5, 0.4]]])},
+    ...     diverged=np.zeros((2, 2), bool),
+    ... )
+    >>> result.metrics["val_loss"][:, :, -1].mean(axis=1).round(3)
+    array([0.7, 0.3])
+    """
+
+    learning_rates: np.ndarray
+    seeds: np.ndarray
+    metrics: dict
+    diverged: np.ndarray
+    engine: str = ""
+    reason: str = ""
+    interrupted: bool = False
+    chance: dict = field(default_factory=dict)
+
+    def to_frame(self):
+        """Return a pandas frame with a row for each learning rate, seed and epoch (from 1).
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> losses = np.array([[[0.9, 0.8]], [[0.5, 0.2]]])  # 2 rates, 1 seed, 2 epochs
+        >>> result = SweepResult(
+        ...     np.array([0.01, 0.1]), np.array([7]), {"val_loss": losses}, np.zeros((2, 1), bool)
+        ... )
+        >>> result.to_frame()
+           learning_rate  seed  epoch  diverged  val_loss
+        0           0.01     7      1     False       0.9
+        1           0.01     7      2     False       0.8
+        2           0.10     7      1     False       0.5
+        3           0.10     7      2     False       0.2
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                'to_frame needs pandas: pip install pandas, or "lrsweep[frame]"'
+            ) from error
+        shape = len(self.learning_rates), len(self.seeds), self._epochs()
+        rate, seed, epoch = (index.ravel() for index in np.indices(shape))
+        columns = {
+            "learning_rate": self.learning_rates[rate],
+            "seed": self.seeds[seed],
+            "epoch": epoch + 1,
+            "diverged": self.diverged[rate, seed],
+        }
+        return pd.DataFrame(columns | {name: v.ravel() for name, v in self.metrics.items()})
+
+    def plot(self, metric="val_loss", axes=None, epoch=-1, label=None, show_seeds=True, **look):
+        """Draw a metric against the learning rate.
+
+        A line shows the mean over the seeds, a band around it one standard error to both
+        sides (with one seed there is none), dots each seed, and crosses near the bottom the
+        rates at which a seed has diverged by then; those have no mean.
+
+        Parameters
+        ----------
+        metric : str
+            One of the result's.
+        axes : matplotlib.axes.Axes, optional
+            Where to draw; their vertical axis stays as it is. Without, pyplot makes a new
+            figure with a legend, and with a logarithmic vertical axis if values need it.
+        epoch : int
+            Counted from 0; from the last, -1, backwards if negative.
+        label : str, optional
+            Of the line, for a legend.
+        show_seeds : bool
+            Whether to draw the dots.
+        **look
+            For the line, as in Matplotlib's `plot`; its colour is also that of the rest.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With an attribute `alt_text`, a sentence for those who can't see the figure; one
+            for each sweep that was drawn on these axes.
+
+        Raises
+        ------
+        ValueError
+            If the result has no such metric or epoch.
+        ImportError
+            If there are no axes given and no Matplotlib.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> losses = np.array([[[0.9], [0.7]], [[0.2], [0.4]], [[np.nan], [0.5]]])
+        >>> result = SweepResult(
+        ...     np.array([0.01, 0.1, 1.0]), np.arange(2), {"val_loss": losses},
+        ...     np.isnan(losses[:, :, 0]),
+        ... )
+        >>> axes = result.plot()
+        >>> print(axes.alt_text)
+        Validation loss after epoch 1 against the learning rate, from 0.01 to 1 on a logarithmic \
+axis: the mean of 2 seeds is lowest, 0.3, at 0.1, and highest, 0.8, at 0.01. At 1 of 3 learning \
+rates, 1, a seed diverged.
+        >>> axes.figure.savefig("sweep.png", metadata={"Description": axes.alt_text})
+        """
+        from lrsweep._plots import plot_sweep
+
+        return plot_sweep(self, metric, axes, epoch, label, show_seeds, look)
+
+    def _epochs(self):
+        return next(iter(self.metrics.values())).shape[2]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A learning rate and the reasons for it.
+
+    Attributes
+    ----------
+    learning_rate : float
+        The one in the middle of the plateau.
+    best, mean, standard_error : float
+        The rate with the best mean over the seeds, that mean, and its standard error (nan
+        with a single seed).
+    plateau : tuple of two floats
+        The smallest and the largest rate around the best with a mean as good as the best's,
+        give or take its standard error.
+    explanation : str
+        All this in words.
+    """
+
+    learning_rate: float
+    best: float
+    mean: float
+    standard_error: float
+    plateau: tuple
+    explanation: str

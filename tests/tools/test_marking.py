@@ -1,0 +1,377 @@
+"""A made-up class goes through collect, mark and hand back: nobody harms anyone else's marks."""
+
+import copy
+import csv
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import zipfile
+
+import marking_class as pupils
+import nbformat
+import pytest
+from conftest import ROOT
+from nbgrader.api import Gradebook
+
+from tools import exercises, rules
+from tools.marking import collect as collecting
+from tools.marking import feedback, marks, run, sandbox
+from tools.marking.classroom import Classroom, Lesson
+
+os.environ["MARKING_PROCESSES"] = "150"  # a fork bomb that is quickly over
+sandbox.prepare()
+WHY = sandbox.obstacle()
+needs_sandbox = pytest.mark.skipif(bool(WHY), reason=WHY or "the sandbox works")
+pytestmark = pytest.mark.marking
+SWITCHED_OFF = ("marking_switched_off", "marking_never_switched_on")
+TAG = r"<[a-zA-Z][^<>]*>"
+RUNS = (  # in a tag: what runs a script, or loads something
+    r"(?i)^<(script|iframe|svg|object|embed|link|form)\b|\son\w+\s*="
+    r"|(href|src)\s*=\s*[\"']?\s*(javascript:|data:text|https?:)"
+)
+SEED, LESSON = 7, Lesson(*pupils.NAME)
+
+
+def setup_cell():
+    lesson = nbformat.read(rules.lessons()[0], as_version=4)
+    return next(it.source for it in lesson.cells if "setup" in it.metadata.get("tags", []))
+
+
+def written(make, release):
+    """Return the bytes that one kind of student hands in."""
+    nb = copy.deepcopy(release)
+    content = make(nb)
+    return nbformat.writes(nb).encode() if content is None else content
+
+
+@pytest.fixture(scope="session")
+def empty_room(tmp_path_factory):
+    """A class to which the small assignment was given; nbgrader takes seconds to make it."""
+    folder = tmp_path_factory.mktemp("empty")
+    source = folder / "own" / LESSON.assignment / f"{LESSON.notebook}.ipynb"
+    source.parent.mkdir(parents=True)
+    nbformat.write(pupils.assignment(setup_cell()), source)
+    Classroom(folder / "class").assign(source, SEED)
+    return folder
+
+
+@pytest.fixture
+def new_room(empty_room, tmp_path):
+    """A class of one's own."""
+    shutil.copytree(empty_room, tmp_path, dirs_exist_ok=True)
+    return Classroom(tmp_path / "class")
+
+
+@pytest.fixture(scope="session")
+def room(empty_room, tmp_path_factory):
+    """The class that everybody below is in."""
+    folder = shutil.copytree(empty_room, tmp_path_factory.mktemp("marking") / "it")
+    return Classroom(folder / "class")
+
+
+@pytest.fixture(scope="session")
+def release(room):
+    return nbformat.read(room.file("release", LESSON), as_version=4)
+
+
+@pytest.fixture(scope="session")
+def outside(room):
+    """Somebody who listens on this computer, and a file that is nobody's business."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.settimeout(0)
+        (room.folder / "private.txt").write_text("private")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def marked(room, release, outside, tmp_path_factory):
+    """The table of marks of the whole class, by student."""
+    if WHY:
+        pytest.skip(WHY)
+    handed_in = tmp_path_factory.mktemp("handed_in")
+    places = [str(room.folder), str(ROOT / "exercises"), str(ROOT / "tests"), str(handed_in)]
+    for make in pupils.EXPECTED:
+        content = written(make, release)
+        if make is pupils.spy:
+            port = outside.getsockname()[1]
+            own = f"PLACES, PORT = {places}, {port}"
+            nb = nbformat.reads(content.decode(), as_version=4)
+            spying = next(it for it in nb.cells if "PLACES" in it.source)
+            spying.source = own + "\n" + spying.source
+            content = nbformat.writes(nb).encode()
+        number = " (1)" if make is pupils.perfect else ""
+        path = handed_in / make.__name__ / f"{LESSON.notebook}{number}.ipynb"
+        path.parent.mkdir()
+        path.write_bytes(content)
+    done, left = collecting.collect(handed_in, room, LESSON)
+    assert len(done) == len(pupils.EXPECTED)
+    assert [words.split("/")[0] for words in left] in (["huge"], [])
+    before = sorted(path.name for path in room.folder.iterdir())
+    run.mark(room, LESSON, "sandboxed", workers=2, seconds=4, total=60)
+    after = sorted(path.name for path in room.folder.iterdir())
+    assert set(after) - set(before) <= {"autograded", "failed"}
+    feedback.hand_back(room, LESSON)
+    with open(room.folder / "marks.csv", encoding="utf-8", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("make", pupils.EXPECTED, ids=lambda make: make.__name__)
+def test_everyone_gets_their_own_marks(marked, make):
+    wanted, status = pupils.EXPECTED[make]
+    row = marked[make.__name__]
+    got = [row[name] for name in ("test_1a", "test_2a", "test_2b")]
+    got = tuple(map(float, got)) if all(got) else None
+    assert row["status"] in ({status} if isinstance(status, str) else status), row
+    assert got in (wanted if isinstance(status, set) else (wanted,)), row
+    assert row["max"] == "8.0"
+    if got is None:
+        assert row["total"] == ""
+        assert row["notes"]
+    else:
+        assert float(row["total"]) == sum(got)
+
+
+@needs_sandbox
+def test_the_table_says_what_is_to_be_done(marked):
+    assert "free_text needs marking" in marked["perfect"]["notes"]
+    assert "given had been changed" in marked["other_numbers"]["notes"]
+    assert "test_2b was missing" in marked["tests_deleted"]["notes"]
+    for name in ("metadata_lost", "grade_ids_renamed", "colab_without_metadata"):
+        assert marked[name]["notes"] == "free_text needs marking"
+    assert "answer_1 came 2 times" in marked["answer_copied"]["notes"]
+    for name in ("imports_the_solution", "imports_the_sweep", "imports_the_quizzes"):
+        assert "imports from the course's packages" in marked[name]["notes"], name
+    for name in ("marking_switched_off", "marking_variable_deleted", "check_replaced"):
+        assert "changes how it is checked" in marked[name]["notes"], name
+    assert "60 seconds" in marked["sleeps"]["notes"]
+    assert "marker's folder" in marked["fills_the_connection"]["notes"]
+    for name in ("check_replaced", "hook_drops_asserts", *SWITCHED_OFF):
+        assert "passes that must fail" in marked[name]["notes"], name
+    for name in SWITCHED_OFF:
+        assert "test_1a passes without saying so" in marked[name]["notes"], name
+    assert "does not" in marked["run_cell_replaced"]["notes"]
+    assert marked["empty"]["free_text"] == "0.0"
+
+
+def shown(room, step, name):
+    return room.file(step, LESSON, name).read_text(encoding="utf-8")
+
+
+@needs_sandbox
+def test_nothing_outside_is_read_or_written(marked, room, outside):
+    nb = nbformat.reads(shown(room, "autograded", "spy"), as_version=4)
+    said = "".join(out.get("text", "") for it in nb.cells for out in it.get("outputs", []))
+    assert "the spy found []" in said
+    assert int(re.search(r"and sees (\d+)", said).group(1)) <= 4
+    with pytest.raises(BlockingIOError):
+        outside.accept()
+    assert not list(ROOT.rglob("marking-was-here"))
+    assert not list(room.folder.rglob("marking-was-here"))
+    nb = nbformat.reads(shown(room, "autograded", "fork_bomb"), as_version=4)
+    said = "".join(out.get("text", "") for it in nb.cells for out in it.get("outputs", []))
+    assert int(re.search(r"forked (\d+)", said).group(1)) < 150
+
+
+@needs_sandbox
+def test_outputs_stay_small(marked, room):
+    for path in room.folder.glob("autograded/*/*/*.ipynb"):
+        assert path.stat().st_size < 1_000_000, path
+
+
+@needs_sandbox
+def test_feedback_shows_no_hidden_test(marked, room):
+    pages = list(room.folder.glob("feedback/*/*/*.html"))
+    assert len(pages) == len(pupils.EXPECTED)
+    for path in pages:
+        text = re.sub(r"<[^>]*>", "", path.read_text(encoding="utf-8"))
+        for hidden in (pupils.SECRET, "another update entirely", "HIDDEN TESTS", "0.625"):
+            written_by = "tells_the_tests" in str(path) and hidden == "0.625"
+            assert written_by or hidden not in text, (path, hidden)
+    assert feedback.HIDDEN in shown(room, "feedback", "tells_the_tests")
+    assert "Uphill!" in shown(room, "feedback", "wrong")
+
+
+@needs_sandbox
+def test_nothing_that_a_student_writes_runs_in_a_browser(marked, room):
+    for path in room.folder.glob("feedback/*/*/*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert feedback.POLICY in page
+        assert not [tag for tag in re.findall(TAG, page) if re.search(RUNS, tag)], path
+    for path in room.folder.glob("autograded/*/*/*.ipynb"):
+        kinds = {
+            kind
+            for it in nbformat.read(path, as_version=4).cells
+            for out in it.get("outputs", [])
+            for kind in out.get("data", {})
+        }
+        assert kinds <= {"text/plain", "image/png", "image/jpeg"}
+
+
+@needs_sandbox
+def test_formgrader_runs_no_script_either(marked, room):
+    from nbconvert.exporters import HTMLExporter
+    from nbgrader.server_extensions.formgrader import handlers
+
+    exporter = HTMLExporter(
+        template_name="formgrade", extra_template_basedirs=[handlers.template_path]
+    )
+    resources = dict.fromkeys(("base_url", "student", "notebook_path", "submission_id"), "x")
+    path = str(room.file("autograded", LESSON, "scripts"))
+    page = exporter.from_filename(path, resources={**resources, "index": 1, "total": 2})[0]
+    own = [tag for tag in re.findall(TAG, page) if "alert" in tag]
+    assert not [tag for tag in own if re.search(RUNS, tag)]
+    scripts = re.findall(r"<script\b.*?</script>", page, re.DOTALL)
+    assert not [text for text in scripts if "alert(" in text]
+
+
+@needs_sandbox
+def test_a_corrupt_second_try_does_not_keep_the_first_mark(new_room, tmp_path, release):
+    room = new_room
+    inbox = tmp_path / "in" / "anna"
+    inbox.mkdir(parents=True)
+    table = []
+    for content in (written(pupils.perfect, release), b"{", written(pupils.partly, release)):
+        (inbox / "exercises_01.ipynb").write_bytes(content)
+        collecting.collect(tmp_path / "in", room, LESSON)
+        with Gradebook(room.gradebook) as gradebook:
+            table.append(marks.row(room, LESSON, "anna", gradebook)["status"])
+        run.mark(room, LESSON, "sandboxed", seconds=4)
+        table.append(marks.write(room, LESSON, tmp_path / "marks.csv")[0])
+    assert table[0] == table[2] == table[4] == "needs marking"
+    assert table[1]["total"] == 5
+    assert (table[3]["status"], table[3].get("total")) == ("failed", None)
+    assert table[5]["total"] == 2
+    assert run.mark(room, LESSON, "sandboxed") == {}
+
+
+@needs_sandbox
+def test_a_mark_given_by_hand_is_in_table_and_feedback(marked, room):
+    with Gradebook(room.gradebook) as gradebook:
+        grade = gradebook.find_grade("free_text", LESSON.notebook, LESSON.assignment, "perfect")
+        grade.manual_score, grade.needs_manual_grade = 2.5, False
+        gradebook.db.commit()
+    rows = {row["student"]: row for row in feedback.hand_back(room, LESSON)}
+    assert (rows["perfect"]["status"], rows["perfect"]["total"]) == ("done", 7.5)
+    assert "7.5 / 8" in shown(room, "feedback", "perfect")
+
+
+def test_without_a_sandbox_marking_refuses_unless_told_to_trust(monkeypatch):
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    for word in ("", "yes", "true"):
+        with pytest.raises(sandbox.Refused, match="yes-i-trust-my-students"):
+            sandbox.kernel_name(word)
+    assert sandbox.kernel_name(sandbox.TRUST) == "python3"
+
+
+def test_trusted_students_are_marked_without_a_sandbox(new_room, tmp_path, release):
+    room = new_room
+    for make in (pupils.perfect, pupils.wrong):
+        path = room.file("submitted", LESSON, make.__name__)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(written(make, release))
+    assert run.mark(room, LESSON, "python3") == {"perfect": "", "wrong": ""}
+    rows = marks.write(room, LESSON, tmp_path / "marks.csv")
+    assert [row["total"] for row in rows] == [5, 0]
+
+
+PLATFORMS = {
+    "anna/exercises_01.ipynb": "anna",
+    "anna/exercises_01 (1).ipynb": "anna",
+    "Zoë Müller_47_assignsubmission_file_/Copy of exercises_01.ipynb": "Zoë_Müller_47",
+    "mullerzoe_123_456_exercises_01-1.ipynb": "mullerzoe_123",
+    "mullerzoe_LATE_124_456_exercises_01.ipynb": "mullerzoe_124",
+    "ex_bert_attempt_2026-11-01-10-00-00_exercises_01.ipynb": "ex_bert",
+    "01_small/carla/01_small/exercises_01.ipynb": "carla",
+    "../../etc/exercises_01.ipynb": "etc",
+    "=cmd|' /exercises_01.ipynb": "cmd",
+    "dora/my work.ipynb": "dora",
+}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_collect_knows_the_names_of_platforms(new_room, tmp_path, packed):
+    room = new_room
+    if packed:
+        origin = tmp_path / "all.zip"
+        with zipfile.ZipFile(origin, "w") as archive:
+            for place in PLATFORMS:
+                archive.writestr(place, "{}")
+            archive.writestr("__MACOSX/x/._exercises_01.ipynb", "")
+            archive.writestr("exercises_01.ipynb", "{}")
+    else:
+        origin = tmp_path / "deep" / "er" / "all"
+        for place in (*PLATFORMS, "exercises_01.ipynb"):
+            if ".." not in place:
+                (origin / place).parent.mkdir(parents=True, exist_ok=True)
+                (origin / place).write_text("{}")
+        (origin / "mallory").mkdir()
+        (origin / "mallory" / "exercises_01.ipynb").symlink_to(room.folder / "gradebook.db")
+    done, left = collecting.collect(origin, room, LESSON)
+    wanted = set(PLATFORMS.values()) - (set() if packed else {"etc"})
+    assert set(done) == wanted == set(room.students(LESSON))
+    assert len(left) == 1
+    assert left[0].startswith("exercises_01.ipynb: ")
+
+
+def test_two_students_with_one_name_stay_two(new_room, tmp_path):
+    room = new_room
+    for name in ("a b", "a_b", "c"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "exercises_01.ipynb").write_text(name)
+    done, _ = collecting.collect(tmp_path / "in", room, LESSON)
+    assert len(done) == 3
+    texts = {room.file("submitted", LESSON, name).read_text() for name in done}
+    assert texts == {"a b", "a_b", "c"}
+
+
+def test_other_numbers_are_refused_once_there_are_submissions(new_room, tmp_path):
+    room = new_room
+    source = tmp_path / "own" / LESSON.assignment / f"{LESSON.notebook}.ipynb"
+    path = room.file("submitted", LESSON, "anna")
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    room.assign(source, SEED)
+    with pytest.raises(SystemExit, match="another version"):
+        room.assign(source, SEED + 1)
+    text = room.assign(source, SEED + 1, force=True).read_text(encoding="utf-8")
+    assert f"CLASS_SEED = {SEED + 1}" in text
+    assert "HIDDEN" not in text
+    assert "SOLUTION" not in text
+
+
+@needs_sandbox
+@pytest.mark.skipif(not exercises.lesson_numbers(), reason="there are no exercises yet")
+def test_the_five_commands_mark_lesson_1(tmp_path):
+    def command(*words):
+        line = [sys.executable, "-m", "tools.marking", "--class", tmp_path / "class", *words]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    release = command("assignment", "1", "--seed", "7").split(": ")[1].strip()
+    solved = exercises.variant(exercises.source(1), 7)
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.writestr("solved/exercises_01.ipynb", exercises.written(solved))
+        archive.write(release, "unsolved/exercises_01.ipynb")
+    command("collect", "1", "--from", tmp_path / "in.zip")
+    assert "2 marked anew, 0 of them failed" in command("mark", "1", "--workers", "2")
+    command("handback", "1")
+    with open(tmp_path / "class" / "marks.csv", encoding="utf-8", newline="") as file:
+        solved, unsolved = csv.DictReader(file)
+    points = float(solved["max"]) - sum(
+        it.metadata.nbgrader.points
+        for it in exercises.source(1).cells
+        if it.cell_type == "markdown" and it.metadata.get("nbgrader", {}).get("grade")
+    )
+    assert (solved["status"], float(solved["total"])) == ("needs marking", points)
+    assert (unsolved["status"], float(unsolved["total"])) == ("done", 0)
+
+
+def test_the_class_is_large_enough():
+    assert len(pupils.EXPECTED) >= 30
