@@ -65,6 +65,15 @@ def test_conda_lists_what_pyproject_lists():
     assert ranges(packages["pip"]) == ranges(PROJECT["project"]["dependencies"])
 
 
+def test_the_library_has_the_ranges_of_the_course():
+    text = (ROOT / "lrsweep" / "pyproject.toml").read_text(encoding="utf-8")
+    library = tomllib.loads(text)["project"]
+    extras = [it for extra in library["optional-dependencies"].values() for it in extra]
+    course = ranges([*PROJECT["project"]["dependencies"], *GROUPS["test"]])
+    wanted = ranges([*library["dependencies"], *extras])
+    assert wanted == {name: course[name] for name in wanted}
+
+
 def conda_problems(environment):
     """Yield what conda would refuse in an environment file, by the rules of its own schema."""
     if set(environment) != {"name", "channels", "dependencies"}:

@@ -18,7 +18,7 @@ CAPTIONS = {  # the parts of the table of contents, and the files that become th
     "Lessons": ("notebooks/*.ipynb", "notebooks/glossary.md"),
     "Exercises": ("exercises/release/*/*.ipynb",),
     "Practical matters": ("docs/other_ways_to_start.md", "docs/environments.md"),
-    "Sweeps of your own models": ("lrsweep/README.md", "lrsweep/docs/*.md", "docs/cluster.md"),
+    "Sweeps of your own models": ("lrsweep/README.md", "lrsweep/docs/*.md"),
     "For instructors": ("exercises/README.md", "data/README.md"),
 }
 FRONT = {"README.md": "index.md"}
