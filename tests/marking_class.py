@@ -14,8 +14,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 NAME = "01_small", "exercises_01"
 SECRET = "the largest rate, once more"  # stands in a hidden test only
 
-SETUP = None  # filled by `assignment` with the lessons' own set-up cell
-
 GIVEN = """CLASS_SEED = 0
 import numpy as np
 from course.answer_checks import check, expect

@@ -7,7 +7,7 @@
 The commands stand in `tools.exercises.__main__`.
 """
 
-from .bench import Bench, Verdict, judge, marking, mutants, run_notebook
+from .bench import Bench, judge, marking, mutants, run_notebook
 from .release import (
     ROOT,
     STUBS,
@@ -27,7 +27,6 @@ __all__ = [
     "ROOT",
     "STUBS",
     "Bench",
-    "Verdict",
     "answers",
     "cells",
     "idle_checks",
