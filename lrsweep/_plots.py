@@ -26,7 +26,8 @@ def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
     if diverged.any():
         _draw_crosses(axes, line, result.learning_rates[diverged])
     if own:
-        _name_everything(axes, line, label, values.shape[1])
+        line.set_label(label or _mean_of(values.shape[1]))
+        axes.legend()
         _fit_height(axes, values)
     said = f"{_in_words(metric)} after epoch {epoch + 1} {_describe_sweep(line, values, diverged)}"
     line.sentence = f"{label}: {said}" if label else said[0].upper() + said[1:]
@@ -93,26 +94,27 @@ def _draw_mean(axes, rates, values, label, look):
 
 def _draw_seeds(axes, line, values):
     rates = np.repeat(line.get_xdata(), values.shape[1])
+    label = None if _drawn(axes, "seeds") else "a seed"
     look = {"color": line.get_color(), "alpha": 0.35, "zorder": line.get_zorder() - 0.1}
-    axes.plot(rates, values.ravel(), ".", gid="seeds", **look)
+    axes.plot(rates, values.ravel(), ".", gid="seeds", label=label, **look)
 
 
 def _draw_crosses(axes, line, rates):
     """Mark learning rates near the bottom, above the crosses of sweeps drawn before."""
-    rows = sum(other.get_gid() == "diverged" for other in axes.lines)
+    rows = _drawn(axes, "diverged")
+    label = None if rows else "a seed diverged"
     heights = np.full(len(rates), 0.04 + 0.05 * rows)  # shares of the axes' height
     look = {"color": line.get_color(), "transform": axes.get_xaxis_transform()}
-    axes.plot(rates, heights, "x", gid="diverged", **look)
+    axes.plot(rates, heights, "x", gid="diverged", label=label, **look)
 
 
-def _name_everything(axes, line, label, seeds):
-    """Give a figure of its own a legend."""
-    line.set_label(label or (f"mean of {seeds} seeds ± standard error" if seeds > 1 else "mean"))
-    names = {"seeds": "a seed", "diverged": "a seed diverged"}
-    for other in axes.lines:
-        if other.get_gid() in names:
-            other.set_label(names[other.get_gid()])
-    axes.legend()
+def _drawn(axes, kind):
+    """Return how many sweeps have drawn dots or crosses on these axes before."""
+    return sum(line.get_gid() == kind for line in axes.lines)
+
+
+def _mean_of(seeds):
+    return f"mean of {seeds} seeds ± standard error" if seeds > 1 else "the one seed"
 
 
 def _fit_height(axes, values):

@@ -105,7 +105,8 @@ class SweepResult:
         epoch : int
             Counted from 0; from the last, -1, backwards if negative.
         label : str, optional
-            Of the line, for a legend.
+            Of the line, for a legend. Dots and crosses have labels of their own, at the first
+            sweep that is drawn on the axes.
         show_seeds : bool
             Whether to draw the dots.
         **look
