@@ -5,11 +5,13 @@ import logging
 import numpy as np
 from tqdm.auto import tqdm
 
+from lrsweep._copies import CannotVectorize, Copies
+from lrsweep._examples import Stream
 from lrsweep._experiment import Trial
+from lrsweep._gate import check_copies, known_reason
 from lrsweep._result import SweepResult
 from lrsweep._sequential import train_sequentially
-from lrsweep._vectorizable import bytes_per_copy
-from lrsweep._vectorized import CannotVectorize, train_vectorized
+from lrsweep._vectorized import chunks, train_vectorized
 
 MEMORY = 2**30  # bytes for the copies that are trained together; the others wait their turn
 
@@ -24,32 +26,41 @@ class Sweep:
     experiment : Experiment
     rates, seeds : array of shape (rates,) and (seeds,)
     names : list of str
-        The metrics that the model is known to report.
+        The metrics that the model reports.
+    callbacks : list of keras.callbacks.Callback
+    keeper : Keeper or None
     """
 
-    def __init__(self, experiment, rates, seeds, names):
+    def __init__(self, experiment, rates, seeds, names, callbacks=(), keeper=None):
         self.experiment, self.rates, self.seeds = experiment, rates, seeds
+        self.callbacks, self.keeper = callbacks, keeper
         self.trials = [Trial(rate, seed) for seed in seeds.tolist() for rate in rates.tolist()]
         self.shape = len(rates), len(seeds), experiment.epochs
         self.metrics = {name: np.full(self.shape, np.nan) for name in names}
         self.diverged = np.zeros(self.shape[:2], bool)
+        self.last_epochs = np.full(self.shape[:2], -1)
         self.engine = self.reason = ""
         self.interrupted = False
+        self.done = set()
 
-    def run(self, model, executor, progress):
+    def run(self, models, probe, executor, progress):
         """Train everything, until it is done or Ctrl-C comes.
 
         Parameters
         ----------
-        model : keras.Model
-            Of the first seed, called on examples before. Its optimizer is used up.
+        models : dict
+            New models by seed; those that are missing are built when they are needed. The first
+            one is used up.
+        probe : Probe
+            Of the first one.
         executor : concurrent.futures.Executor or None
         progress : bool
         """
         total = len(self.trials) * self.experiment.epochs
         with tqdm(total=total, unit="epoch", disable=not progress) as bar:
             try:
-                self._train_vectorized(model, bar.update)
+                self._take_up(bar.update)
+                self._train_vectorized(models, probe, bar.update)
                 if self.engine == "sequential":
                     self._train_sequentially(executor, bar.update)
             except KeyboardInterrupt:
@@ -58,21 +69,50 @@ class Sweep:
                 _log.warning("interrupted after %d of %d epochs", done, total)
         _log.info("%s: %s", self.engine, self.reason)
 
-    def _train_vectorized(self, model, after_epochs):
+    def _take_up(self, after_epochs):
+        """Record the trainings that the folder holds already."""
+        for trial in self.trials if self.keeper else []:
+            outcome = self.keeper.load(trial)
+            if outcome:
+                self._fill(trial, outcome)
+                after_epochs(self.experiment.epochs)
+
+    def _train_vectorized(self, models, probe, after_epochs):
         """Train all copies together, or find out why that would not be right."""
         self.engine = "vectorized"
         self.reason = f"the {len(self.trials)} copies do not influence each other"
-        first, *others = self.seeds.tolist()
         try:
-            chunk = max(1, MEMORY // bytes_per_copy(model, self.experiment))
-            models = {first: model} | {seed: self.experiment.build(seed) for seed in others}
-            train_vectorized(self.experiment, models, self.trials, self.record, after_epochs, chunk)
+            reason = known_reason(probe.model)
+            if reason or any(isinstance(it, Stream) for it in self._data()):
+                raise CannotVectorize(reason or "its batches come from a tf.data.Dataset")
+            models = {s: models.get(s) or self.experiment.build(s) for s in self.seeds.tolist()}
+            constants = probe.constants(models.values())
+            what = self.experiment, models, self.trials, list(self.metrics)
+            try:
+                whole = Copies(*what, constants)
+            except CannotVectorize:  # something was taken for a constant and is not?
+                whole = Copies(*what)
+            check_copies(whole, probe)
+            largest = max(1, MEMORY * len(self.trials) // whole.bytes)
+            for trials in chunks(self.trials, largest):
+                if self.done.issuperset(trials):
+                    continue
+                same = len(trials) == len(self.trials)
+                copies = whole if same else whole.for_some(trials)
+                train_vectorized(
+                    copies, self.callbacks, self._record_some, after_epochs, self.keeper
+                )
+                self._finish(trials)
         except CannotVectorize as error:
             self.engine, self.reason = "sequential", str(error)
 
+    def _data(self):
+        return self.experiment.train, self.experiment.validation
+
     def _train_sequentially(self, executor, after_epochs):
-        _log.warning("training %d models sequentially: %s", len(self.trials), self.reason)
-        what = self.experiment, self.trials, self.record, after_epochs
+        trials = [trial for trial in self.trials if trial not in self.done]
+        _log.warning("training %d models sequentially: %s", len(trials), self.reason)
+        what = self.experiment, trials, self.callbacks, self.record, after_epochs
         if executor is None:
             train_sequentially(*what)
         else:
@@ -81,16 +121,46 @@ class Sweep:
             train_with_executor(*what, executor)
 
     def record(self, trial, outcome):
-        """Keep what a training reported."""
+        """Keep what a finished training reported."""
+        self._fill(trial, outcome)
+        if self.keeper:
+            self.keeper.save(trial, outcome)
+
+    def _record_some(self, trial, outcome):
+        """Note what a copy has reported, finished or interrupted."""
+        self._fill(trial, outcome)
+        self.outcomes = getattr(self, "outcomes", {}) | {trial: outcome}
+
+    def _finish(self, trials):
+        """Keep what copies trained together have reported, now that they are done."""
+        if self.keeper:
+            for trial in trials:
+                self.keeper.save(trial, self.outcomes[trial])
+            self.keeper.forget_part(trials)
+
+    def _fill(self, trial, outcome):
         row = self.rates.tolist().index(trial.learning_rate)
         column = self.seeds.tolist().index(trial.seed)
+        self.done.add(trial)
         self.diverged[row, column] = outcome.diverged
-        for name, values in outcome.history.items():
-            if name not in self.metrics:  # reported by a train_step of the model's own
-                self.metrics[name] = np.full(self.shape, np.nan)
+        self.last_epochs[row, column] = outcome.last_epoch
+        known = list(self.metrics)
+        for place, (name, values) in enumerate(outcome.history.items()):
+            if name not in known:  # Keras numbers the metrics of each new model on
+                name = known[place]
             self.metrics[name][row, column, : len(values)] = values
 
-    def result(self, chance):
-        """Return what was measured so far; `chance` as in `SweepResult`."""
-        arrays = self.rates, self.seeds, self.metrics, self.diverged
-        return SweepResult(*arrays, self.engine, self.reason, self.interrupted, chance)
+    def result(self, chance, directions):
+        """Return what was measured so far; `chance` and `directions` as in `SweepResult`."""
+        return SweepResult(
+            self.rates,
+            self.seeds,
+            self.metrics,
+            self.diverged,
+            self.engine,
+            self.reason,
+            self.interrupted,
+            chance,
+            directions=directions,
+            last_epochs=self.last_epochs,
+        )

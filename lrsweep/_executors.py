@@ -20,7 +20,7 @@ except ImportError as error:
 PATIENCE = 3  # rounds in a row that may lose every training with its worker
 
 
-def train_with_executor(experiment, trials, record, after_epochs, executor):
+def train_with_executor(experiment, trials, callbacks, record, after_epochs, executor):
     """Train in the workers of any `concurrent.futures.Executor`.
 
     A training whose worker died is sent out again; a process pool, which never works again
@@ -32,6 +32,8 @@ def train_with_executor(experiment, trials, record, after_epochs, executor):
     experiment : Experiment
         Sent to the workers by value; they must be able to import `lrsweep`.
     trials : list of Trial
+    callbacks : list of keras.callbacks.Callback
+        For early stopping and falling rates.
     record : callable
         Called with (trial, outcome) after each training, in the order they finish.
     after_epochs : callable
@@ -48,7 +50,7 @@ def train_with_executor(experiment, trials, record, after_epochs, executor):
         record(trial, outcome)
         after_epochs(experiment.epochs)
 
-    payload = cloudpickle.dumps(_WorkerExperiment(**vars(experiment)))
+    payload = cloudpickle.dumps((_WorkerExperiment(**vars(experiment)), callbacks))
     waiting, lost_rounds = list(trials), 0
     with contextlib.ExitStack() as pools:
         while waiting:
@@ -95,7 +97,8 @@ def _one_round(payload, trials, finish, executor):
 def train_payload(payload, rate, seed):
     """Unpack an experiment and train once; return (outcome, None) or (None, what went wrong)."""
     try:
-        return train_one(pickle.loads(payload), rate, seed), None
+        experiment, callbacks = pickle.loads(payload)
+        return train_one(experiment, rate, seed, callbacks), None
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"
 
@@ -112,8 +115,11 @@ class _WorkerExperiment(Experiment):
         for _ in range(10):
             before, model = model, super().build(seed)
             if _equal(before, model):
-                break
-        return model
+                return model
+        raise RuntimeError(
+            "build_model gives another model each time, though the random seeds are set: does "
+            "something else in the worker draw random numbers?"
+        )
 
 
 def _equal(model, other):

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lrsweep._examples import Examples, Stream
+
 
 class Trial(NamedTuple):
     """What tells one training of a sweep from the others."""
@@ -30,10 +32,14 @@ class Outcome(NamedTuple):
         metrics. It ends before the first epoch with a loss that is not a finite number.
     diverged : bool
         Whether there was such an epoch.
+    last_epoch : int
+        The place in `history` of the epoch whose weights one would go on with: the last, or
+        the best where a callback restores it. -1 if there is none.
     """
 
     history: dict
     diverged: bool
+    last_epoch: int
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,7 @@ class Experiment:
     ----------
     build_model : callable
         Takes nothing, returns a compiled Keras model.
-    x, y, x_validation, y_validation : array of shape (examples, ...)
-        Floats have Keras's float type.
+    train, validation : Examples or Stream
     epochs, batch_size : int
         As for Keras's `fit`; the last batch of an epoch may be smaller.
     shuffle : bool
@@ -53,21 +58,35 @@ class Experiment:
     """
 
     build_model: Callable
-    x: np.ndarray
-    y: np.ndarray
-    x_validation: np.ndarray
-    y_validation: np.ndarray
+    train: Examples | Stream
+    validation: Examples | Stream
     epochs: int
     batch_size: int
-    shuffle: bool
+    shuffle: bool = True
 
     @property
     def updates(self):
         """The number of changes of the weights in the whole training."""
-        return self.epochs * math.ceil(len(self.x) / self.batch_size)
+        if isinstance(self.train, Stream):
+            return self.epochs * self.train.count()
+        return self.epochs * math.ceil(len(self.train) / self.batch_size)
+
+    def train_batches(self, seed, epoch):
+        """Yield the training batches of an epoch: the same for every rate."""
+        if isinstance(self.train, Stream):
+            return self.train.batches()
+        return self.train.batches(self.batch_size, self.order(seed, epoch))
+
+    def held_out_batches(self):
+        """Yield the validation batches."""
+        if isinstance(self.validation, Stream):
+            return self.validation.batches()
+        return self.validation.batches(self.batch_size)
 
     def build(self, seed):
         """Return a new model whose weights depend on nothing but the seed.
+
+        It is built as `fit` does it, from shapes alone, so that no layer is called on numbers.
 
         Raises
         ------
@@ -80,26 +99,31 @@ class Experiment:
             raise ValueError(f"build_model must return a keras.Model, got {model!r}")
         if not model.compiled or model.optimizer is None:
             raise ValueError("build_model must return a compiled model: call model.compile first")
-        if not model.built:
-            model(self.x[:1])
+        model._symbolic_build(data_batch=self._first_batch())
         return model
+
+    def _first_batch(self):
+        stream = isinstance(self.train, Stream)
+        batches = self.train.batches() if stream else self.train.batches(self.batch_size)
+        x, y, *weights = next(iter(batches))
+        return (x, y, weights[0] if weights else None)
 
     def order(self, seed, epoch):
         """Return the order of the examples, of shape (examples,): the same for every rate."""
         if not self.shuffle:
-            return np.arange(len(self.x))
-        return np.random.default_rng((seed, epoch)).permutation(len(self.x))
+            return np.arange(len(self.train))
+        return np.random.default_rng((seed, epoch)).permutation(len(self.train))
 
 
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule multiplied by a number, or by a column of numbers, one for each copy."""
+    """A schedule multiplied by a number, which is kept in a variable."""
 
     def __init__(self, schedule, factor):
         self.schedule = schedule
-        self.factor = factor
+        self.factor = keras.Variable(factor, dtype="float32", trainable=False)
 
     def __call__(self, step):
-        return self.factor * tf.cast(self.schedule(step), "float32")
+        return self.factor.value * tf.cast(self.schedule(step), "float32")
 
     def get_config(self):
         return {}
@@ -115,18 +139,22 @@ def own_learning_rate(optimizer):
     return getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
 
 
-def scaled_learning_rate(optimizer, rate, updates):
-    """Return what to assign to `optimizer.learning_rate`, or to that of one like it.
+def rate_variable(optimizer, experiment):
+    """Return the variable that holds an optimizer's learning rate, and what a rate becomes in it.
 
     Parameters
     ----------
     optimizer : keras.optimizers.Optimizer
-        One made with a number gets another number. One made with a schedule keeps its shape:
-        the schedule is multiplied so that its largest value in this training is the rate.
-    rate : float or array of shape (copies, 1)
-        One rate, or one for each copy.
-    updates : int
-        Length of the training.
+        One made with a number has such a variable. One made with a schedule keeps its shape: it
+        is multiplied by a variable, so that its largest value in this training is the rate.
+    experiment : Experiment
+        Says how long the training is, which is asked only if there is a schedule.
+
+    Returns
+    -------
+    variable : keras.Variable
+    scale : float
+        What to multiply a learning rate by before it is assigned.
 
     Raises
     ------
@@ -135,18 +163,17 @@ def scaled_learning_rate(optimizer, rate, updates):
     """
     own = own_learning_rate(optimizer)
     if isinstance(own, ScaledSchedule):
-        own = own.schedule
+        return own.factor, 1 / schedule_peak(own.schedule, experiment.updates)
     if isinstance(own, keras.optimizers.schedules.LearningRateSchedule):
-        return ScaledSchedule(own, tf.constant(rate, "float32") / schedule_peak(own, updates))
-    if not isinstance(own, keras.Variable):
-        raise ValueError(
-            "the optimizer must have one learning rate, a number or a schedule, "
-            f"for a sweep to set it; this {type(optimizer).__name__} has not"
-        )
-    if np.ndim(rate) == 0:
-        return float(rate)
-    column = tf.constant(rate, "float32")
-    return lambda: column
+        scaled = ScaledSchedule(own, 1.0)
+        optimizer.learning_rate = scaled
+        return scaled.factor, 1 / schedule_peak(own, experiment.updates)
+    if isinstance(own, keras.Variable):
+        return own, 1.0
+    raise ValueError(
+        "the optimizer must have one learning rate, a number or a schedule, "
+        f"for a sweep to set it; this {type(optimizer).__name__} has not"
+    )
 
 
 def schedule_peak(schedule, updates):
@@ -162,24 +189,25 @@ def schedule_peak(schedule, updates):
     return peak
 
 
-def traced_step(model, step, examples):
+def traced_step(step, examples, eager=False):
     """Trace a step of Keras's loop once for batches of any size.
 
     Parameters
     ----------
-    model : keras.Model
     step : callable
-        Its `train_step` or `test_step`.
-    examples : pair of arrays
-        As in the batches.
+        A model's `train_step` or `test_step`.
+    examples : Examples or Stream
+        Where the batches come from.
+    eager : bool
+        Leave it as it is, for a model compiled with `run_eagerly=True`.
 
     Returns
     -------
     callable
-        Takes the tensors x and y, returns the metrics since they were last reset.
+        Takes the parts of a batch, returns the metrics since they were last reset.
     """
-    if model.run_eagerly:
-        return lambda x, y: step((x, y))
-    specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
-    traced = tf.function(lambda x, y: step((x, y)), autograph=False)
-    return traced.get_concrete_function(*specs)
+    if eager:
+        return lambda *parts: step(tf.nest.map_structure(tf.convert_to_tensor, parts))
+    traced = tf.function(lambda *parts: step(parts), autograph=False)
+    traced = traced.get_concrete_function(*examples.specs())
+    return lambda *parts: traced(*tf.nest.map_structure(tf.convert_to_tensor, parts))

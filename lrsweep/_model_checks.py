@@ -1,40 +1,24 @@
 """What can be wrong with a model and its examples, found before the first update.
 
-All checks raise a `ValueError` that names what is wrong.
+All checks raise a `ValueError` that names what is wrong. Nothing here is read off a name: losses
+are recognised by being Keras's own, metrics say themselves which way is better.
 """
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from lrsweep._experiment import scaled_learning_rate
-from lrsweep._validation import array
-
-_ACCURACIES = (
-    "accuracy",
-    "acc",
-    "binary_accuracy",
-    "categorical_accuracy",
-    "sparse_categorical_accuracy",
+SPARSE = (keras.losses.sparse_categorical_crossentropy, keras.losses.SparseCategoricalCrossentropy)
+ONE_HOT = (keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy)
+BINARY = (keras.losses.binary_crossentropy, keras.losses.BinaryCrossentropy)
+SQUARED = (keras.losses.mean_squared_error, keras.losses.MeanSquaredError)
+ABSOLUTE = (keras.losses.mean_absolute_error, keras.losses.MeanAbsoluteError)
+ACCURACIES = (
+    keras.metrics.Accuracy,
+    keras.metrics.BinaryAccuracy,
+    keras.metrics.CategoricalAccuracy,
+    keras.metrics.SparseCategoricalAccuracy,
 )
-
-
-def check_examples(name, data):
-    """Return inputs and targets as arrays of equal length, floats in Keras's float type."""
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise ValueError(f"{name} must be a pair of arrays (x, y), got {type(data).__name__}")
-    x, y = (_as_examples(f"{part} of {name}", values) for part, values in zip(("x", "y"), data))
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise ValueError(
-            f"x and y of {name} must have one row for each example, got shapes {x.shape} and "
-            f"{y.shape}"
-        )
-    return x, y
-
-
-def _as_examples(name, values):
-    """Return whole numbers as they are, and others in Keras's float type."""
-    clean, values = array(name, values), np.asarray(values)
-    return values if values.dtype.kind in "iu" else clean.astype(keras.config.floatx())
 
 
 def check_builder(build_model):
@@ -44,12 +28,14 @@ def check_builder(build_model):
 
 
 def check_fresh(model, other):
-    """Refuse a builder whose models share an optimizer or weights that are trained."""
+    """Refuse a builder whose models share an optimizer or weights; return what else they share."""
     if model.optimizer is other.optimizer:
         raise ValueError("build_model must make a new model and a new optimizer at each call")
-    weights = {id(v) for v in model.trainable_variables}
-    if any(id(v) in weights for v in other.trainable_variables):
+    ours = {id(v) for v in model.variables}
+    shared = [v for v in other.variables if id(v) in ours]
+    if any(v.trainable for v in shared):
         raise ValueError("build_model must make new weights at each call, got shared ones")
+    return shared
 
 
 def check_compiled(model):
@@ -58,108 +44,148 @@ def check_compiled(model):
         raise ValueError(f"model must be a compiled keras.Model, got {model!r}")
 
 
-def check_labels(model, y, output_shape):
-    """Refuse labels that the model's loss cannot compare with outputs of this shape."""
-    name = _loss_name(model)
-    if name.startswith("sparse") and getattr(model.loss, "ignore_class", None) is None:
-        low, high = 0, output_shape[-1] - 1
-    elif "crossentropy" in name and not name.startswith("sparse"):
+def check_labels(model, examples, name):
+    """Refuse labels that the model's loss cannot compare with its output.
+
+    Only for a model with one output and one of Keras's own crossentropies.
+    """
+    loss, y = own_loss(model), examples.y
+    outputs = tf.nest.flatten(getattr(model, "output_shape", None) or ())
+    if loss is None or not isinstance(y, np.ndarray):
+        return
+    if loss in SPARSE:
+        classes = outputs[-1] if outputs and isinstance(outputs[-1], int) else None
+        if getattr(model.loss, "ignore_class", None) is not None or classes is None:
+            return
+        low, high = 0, classes - 1
+    elif loss in ONE_HOT or loss in BINARY:
         low, high = 0, 1
     else:
         return
     if y.min() < low or y.max() > high:
         raise ValueError(
-            f"labels must be from {low} to {high} for this model's outputs and {name}, "
-            f"got {y.min()} to {y.max()}"
+            f"labels of {name} must be from {low} to {high} for this model's output and its "
+            f"{loss.__name__}, got {y.min()} to {y.max()}"
         )
 
 
-def rehearse(model, experiment):
-    """Call a model, its loss and its metrics on examples, which also builds them.
+def own_loss(model):
+    """Return which of Keras's losses a model with one loss is compiled with, or None.
 
-    Returns
-    -------
-    list of str
-        What the model will report, as far as it is known: a `train_step` of its own is not
-        called, and reports what it likes.
-
-    Raises
-    ------
-    ValueError
-        If model, examples and loss do not fit together.
+    A loss object counts only if it is exactly of Keras's class and reduces as Keras does by
+    default, without label smoothing, classes to ignore, or weights for the outputs.
     """
-    scaled_learning_rate(model.optimizer, 1.0, experiment.updates)
-    if _has_own_train_step(model):
-        return ["loss", "val_loss"]
-    x, y, held_out = experiment.x, experiment.y, experiment.y_validation
-    if x.shape[1:] != experiment.x_validation.shape[1:] or y.shape[1:] != held_out.shape[1:]:
-        raise ValueError("train_data and validation_data must have examples of the same shape")
-    y_pred = model(x[:1])
-    check_labels(model, np.concatenate([np.ravel(y), np.ravel(held_out)]), y_pred.shape)
-    model.compute_loss(x=x[:1], y=y[:1], y_pred=y_pred)
-    logs = model.compute_metrics(x[:1], y[:1], y_pred)
-    for name, value in logs.items():
-        if np.size(value) != 1:
-            raise ValueError(f"metrics must be single numbers, {name} is {np.size(value)}")
-    names = ["loss", *(name for name in logs if name != "loss")]
-    return names + [f"val_{name}" for name in names]
+    if model._compile_loss is None or model._compile_loss._user_loss_weights is not None:
+        return None
+    loss = model.loss
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    known = [*SPARSE, *ONE_HOT, *BINARY, *SQUARED, *ABSOLUTE]
+    if loss in known:
+        return loss
+    if type(loss) not in known:
+        return None
+    plain = type(loss)().get_config()
+    given = {key: value for key, value in loss.get_config().items() if key in plain}
+    for free in ("name", "from_logits", "dtype"):
+        plain.pop(free, None), given.pop(free, None)
+    return type(loss) if given == plain else None
 
 
-def constant_scores(model, experiment, names):
+def directions(model, names):
+    """Return which way is better, "min" or "max", by metric, for those where that is known.
+
+    A loss is to be small. A metric of Keras says which way is better; others say nothing.
+    """
+    known = {"loss": "min"}
+    for metric in flat_metrics(model):
+        way = {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None))
+        mine = [n for n in names if n == metric.name or n.endswith(f"_{metric.name}")]
+        for name in mine:
+            if known.setdefault(name, way) != way:
+                known[name] = None  # two metrics could be meant
+    known |= (
+        {f"{output}_loss": "min" for output in model.output_names or ()} if _named(model) else {}
+    )
+    known = {name: way for name, way in known.items() if way and name in names}
+    return known | {f"val_{name}": way for name, way in known.items()}
+
+
+def _named(model):
+    return bool(getattr(model, "output_names", None))
+
+
+def flat_metrics(model):
+    """Return all single metrics of a model, those of `compile` among them."""
+    found = []
+    for metric in model.metrics:
+        found += list(getattr(metric, "metrics", None) or [metric])
+    return found
+
+
+def constant_scores(model, examples, names):
     """Return what the best constant answer scores on the validation examples.
+
+    Only where that is known: one output, one of Keras's own losses as it is, no weights of
+    examples, nothing added to the loss; and accuracies of single labels.
 
     Returns
     -------
     dict of float
-        By metric, for those among `names` for which it is known.
+        By metric.
     """
-    if _has_own_train_step(model):
+    loss, y = own_loss(model), examples.y
+    if (
+        loss is None
+        or examples.weights is not None
+        or model.losses
+        or not isinstance(y, np.ndarray)
+    ):
         return {}
-    scores = best_constant(_loss_name(model), experiment.y_validation)
+    scores = best_constant(loss, y)
+    if "accuracy" in scores:
+        share = scores.pop("accuracy")
+        ours = {metric.name for metric in flat_metrics(model) if type(metric) in ACCURACIES}
+        scores |= {f"val_{name}": share for name in ours if _plain_accuracy(model, name)}
     return {name: score for name, score in scores.items() if name in names}
 
 
+def _plain_accuracy(model, name):
+    """Tell whether an accuracy has Keras's usual threshold and no weights."""
+    for metric in flat_metrics(model):
+        if metric.name == name:
+            return metric.get_config().get("threshold", 0.5) == 0.5
+    return False
+
+
 def best_constant(loss, y):
-    """Return loss and accuracies of the constant answer that suits the targets best.
+    """Return loss and accuracy of the constant answer that suits the targets best.
 
     Parameters
     ----------
-    loss : str
-        Keras's name in full.
+    loss : one of Keras's losses
     y : array of shape (examples, ...)
 
     Returns
     -------
     dict of float
-        Empty for a loss of which this is not known.
+        "val_loss", and "accuracy" where each example has one label.
     """
-    y = y.reshape(len(y), -1)
-    if loss == "mean_squared_error":
+    y = y.reshape(len(y), -1).astype(float)
+    if loss in SQUARED:
         return {"val_loss": float(y.var(axis=0).mean())}
-    if loss == "mean_absolute_error":
+    if loss in ABSOLUTE:
         return {"val_loss": float(np.abs(y - np.median(y, axis=0)).mean())}
-    if loss == "sparse_categorical_crossentropy":
+    if loss in SPARSE:
         shares = np.unique(y, return_counts=True)[1] / y.size
-    elif loss == "categorical_crossentropy":
+    elif loss in ONE_HOT and np.all(y.sum(axis=1) == 1) and np.all((y == 0) | (y == 1)):
         shares = y.mean(axis=0)
-    elif loss == "binary_crossentropy":
+    elif loss in BINARY and np.all((y == 0) | (y == 1)):
         shares = np.stack([y.mean(axis=0), 1 - y.mean(axis=0)])
     else:
         return {}
     entropy = -np.sum(shares * np.log(np.where(shares > 0, shares, 1)), axis=0)
-    accuracy = float(np.mean(shares.max(axis=0)))
-    scores = {f"val_{name}": accuracy for name in _ACCURACIES}
-    return scores | {"val_loss": float(entropy.mean())}
-
-
-def _has_own_train_step(model):
-    return type(model).train_step is not keras.Model.train_step
-
-
-def _loss_name(model):
-    """Return the name of a model's only loss as Keras spells it in full, else ""."""
-    try:
-        loss = keras.losses.get(model.loss)
-    except (TypeError, ValueError):
-        return ""
-    return getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    scores = {"val_loss": float(np.mean(entropy))}
+    if loss in SPARSE or y.shape[1] == 1 or (loss in ONE_HOT):
+        scores["accuracy"] = float(np.mean(np.max(shares, axis=0)))
+    return scores

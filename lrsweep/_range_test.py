@@ -71,29 +71,32 @@ def range_test(
     >>> round(test.suggest(), 1)  # a tenth of 2 / curvature; (w - 3)² has the curvature 2
     0.1
     """
-    import tensorflow as tf
-
+    from lrsweep._examples import check_examples
     from lrsweep._experiment import traced_step
-    from lrsweep._model_checks import check_compiled, check_examples, check_labels
+    from lrsweep._model_checks import check_compiled, check_labels
     from lrsweep._restore import restored
 
     check_compiled(model)
-    x, y = check_examples("data", data)
+    examples = check_examples("data", data)
     rates = _ramp(lowest, highest, updates)
     batch_size = whole_number("batch_size", batch_size)
-    if batch_size > len(x):
-        raise ValueError(f"batch_size must not exceed the {len(x)} examples, got {batch_size}")
+    if batch_size > len(examples):
+        raise ValueError(
+            f"batch_size must not exceed the {len(examples)} examples, got {batch_size}"
+        )
     memory = share_below_one("memory", memory)
     explosion = positive_number("explosion", explosion)
     seed = whole_number("seed", seed, minimum=0)
-    check_labels(model, y, model(x[:1]).shape)
+    x, y, *weights = examples.rows(slice(0, batch_size))
+    model._symbolic_build(data_batch=(x, y, weights[0] if weights else None))
+    check_labels(model, examples, "data")
     losses, stopped = [], "end of the ramp"
     with restored(model) as set_rate:
-        update = traced_step(model, model.train_step, (x, y))
-        for rate, rows in zip(rates, _batches(len(x), batch_size, seed)):
+        update = traced_step(model.train_step, examples, model.run_eagerly)
+        for rate, rows in zip(rates, _batches(len(examples), batch_size, seed)):
             set_rate(rate)
             model.reset_metrics()
-            loss = float(update(tf.constant(x[rows]), tf.constant(y[rows]))["loss"])
+            loss = float(update(*examples.rows(rows))["loss"])
             if not np.isfinite(loss):
                 stopped = "loss not finite"
                 break

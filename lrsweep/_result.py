@@ -25,6 +25,11 @@ class SweepResult:
     chance : dict of float
         Where it is known, what the best constant answer scores on the validation examples:
         as much as a model that has learned nothing from its inputs.
+    directions : dict of str
+        Where it is known, which way a metric is better: "min" or "max".
+    last_epochs : int array of shape (rates, seeds), optional
+        The place of the epoch whose weights one would go on with: the last one trained, or the
+        best where early stopping restores it. None: the last of all.
 
     Examples
     --------
@@ -49,6 +54,8 @@ class SweepResult:
     reason: str = ""
     interrupted: bool = False
     chance: dict = field(default_factory=dict)
+    directions: dict = field(default_factory=dict)
+    last_epochs: np.ndarray | None = None
 
     def to_frame(self):
         """Return a pandas frame with a row for each learning rate, seed and epoch (from 1).

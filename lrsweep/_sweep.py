@@ -19,6 +19,12 @@ def sweep_learning_rates(
     shuffle=True,
     executor=None,
     progress=True,
+    *,
+    class_weight=None,
+    early_stopping=None,
+    reduce_on_plateau=None,
+    keep=None,
+    budget=100,
 ):
     """Train a model at every learning rate, with every seed.
 
@@ -31,21 +37,35 @@ def sweep_learning_rates(
     build_model : callable
         Takes nothing, returns a new compiled Keras model; called after the random seeds of
         Python, NumPy and Keras have been set.
-    learning_rates : array-like of shape (rates,)
+    learning_rates : array-like of shape (rates,), or None
         Positive floats, rising or falling. They replace the optimizer's own rate. A schedule
-        keeps its shape: it is multiplied so that its largest value is the rate.
-    train_data, validation_data : pair of arrays
-        Inputs and targets, with one row for each example.
+        keeps its shape: it is multiplied so that its largest value is the rate. None: a grid
+        around what a range test suggests, widened while the best rate is at its end.
+    train_data, validation_data : tuple or tf.data.Dataset
+        (x, y) or (x, y, sample_weight) as `fit` takes them, with one row for each example: x and
+        y may be lists or dicts of arrays. Or a dataset of such batches, which is gone through
+        once in each epoch, as it comes.
     epochs, batch_size : int
-        As for Keras's `fit`.
+        As for Keras's `fit`; a dataset has a batch size of its own.
     seeds : int or sequence of int
         How many, or which.
     shuffle : bool
         Whether the training examples come in a new order in each epoch.
     executor : concurrent.futures.Executor, optional
-        Where sequential trainings run, several at a time; in this process if there is none.
+        Where sequential trainings run, several at a time, in other processes or on other
+        computers; in this process if there is none. Threads are refused.
     progress : bool
         Whether to show a bar that counts the epochs of all trainings.
+    class_weight : dict of int to float, optional
+        As for `fit`.
+    early_stopping : keras.callbacks.EarlyStopping, optional
+        Decides for each training by itself when it stops.
+    reduce_on_plateau : keras.callbacks.ReduceLROnPlateau, optional
+        Lowers each training's own rate.
+    keep : str or path, optional
+        A folder for what is done as it is done. The same call goes on from there after a crash.
+    budget : int
+        With `learning_rates=None`, at most this many trainings.
 
     Returns
     -------
@@ -55,7 +75,8 @@ def sweep_learning_rates(
     Raises
     ------
     ValueError
-        Before any training, if an argument is not as described or does not fit the others.
+        Before any training, if an argument is not as described or does not fit the others, or if
+        changing the learning rate changes nothing.
     ImportError
         Before any training, if there is an executor to use but no cloudpickle.
     RuntimeError
@@ -64,7 +85,8 @@ def sweep_learning_rates(
     Notes
     -----
     At most 1 GiB of copies is trained together; what does not fit waits its turn. The logger
-    "lrsweep" warns when trainings are sequential, and why.
+    "lrsweep" warns when trainings are sequential, and why. The random states of Python, NumPy,
+    Keras and TensorFlow are afterwards what they were before.
 
     Examples
     --------
@@ -84,29 +106,28 @@ def sweep_learning_rates(
     >>> result.metrics["val_loss"].shape  # rates, seeds, epochs
     (3, 2, 4)
     """
-    from lrsweep._engines import Sweep  # here, because it starts TensorFlow
-    from lrsweep._experiment import Experiment
-    from lrsweep._model_checks import (
-        check_builder,
-        check_examples,
-        check_fresh,
-        constant_scores,
-        rehearse,
-    )
+    from lrsweep._prepare import prepare  # here, because it starts TensorFlow
+    from lrsweep._surroundings import as_before
 
-    check_builder(build_model)
-    rates, seeds = check_rates(learning_rates), check_seeds(seeds)
-    experiment = Experiment(
-        build_model,
-        *check_examples("train_data", train_data),
-        *check_examples("validation_data", validation_data),
-        epochs=whole_number("epochs", epochs),
-        batch_size=whole_number("batch_size", batch_size),
-        shuffle=bool(shuffle),
-    )
-    model, other = experiment.build(int(seeds[0])), experiment.build(int(seeds[-1]))
-    check_fresh(model, other)
-    names = rehearse(model, experiment)
-    sweep = Sweep(experiment, rates, seeds, names)
-    sweep.run(model, executor, progress)
-    return sweep.result(constant_scores(model, experiment, names))
+    seeds = check_seeds(seeds)
+    rates = None if learning_rates is None else check_rates(learning_rates)
+    with as_before():
+        prepared = prepare(
+            build_model,
+            train_data,
+            validation_data,
+            seeds,
+            epochs=whole_number("epochs", epochs),
+            batch_size=whole_number("batch_size", batch_size),
+            shuffle=bool(shuffle),
+            class_weight=class_weight,
+            early_stopping=early_stopping,
+            reduce_on_plateau=reduce_on_plateau,
+            executor=executor,
+        )
+        if rates is None:
+            from lrsweep._grid import sweep_a_grid
+
+            budget = whole_number("budget", budget, minimum=len(seeds))
+            return sweep_a_grid(prepared, budget, keep, executor, progress)
+        return prepared.sweep(rates, keep, executor, progress)

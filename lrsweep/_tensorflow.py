@@ -1,9 +1,50 @@
-"""What the vectorized engine asks of TensorFlow beyond calling it."""
+"""All that the vectorized engine asks of TensorFlow beyond its public functions.
+
+`tf.vectorized_map` has a rule for each kind of operation that says how it is done for all copies
+at once; an operation without a rule is repeated for each copy, which is right but slow. The rules
+live in a private registry. Those that TensorFlow lacks are added here, each only where it is
+missing. If the registry is gone, nothing is added, and models are trained sequentially.
+"""
 
 import contextlib
 
 import tensorflow as tf
-from tensorflow.python.ops.parallel_for import pfor
+
+try:
+    from tensorflow.python.ops.parallel_for import pfor as _pfor
+
+    _REGISTRY = _pfor._pfor_converter_registry
+    _wrap = _pfor.wrap
+except (ImportError, AttributeError):
+    _REGISTRY = None
+
+RANDOM = ("StatelessRandomUniformV2", "StatelessRandomNormalV2", "StatelessTruncatedNormalV2")
+ADDED = ("Bitcast", *RANDOM)  # rules that TensorFlow lacked when this was written
+CALLS = {"StatefulPartitionedCall", "While", "If", "Case", "ReadVariableOp"}
+REPLACED = ("Conv2D",)  # a rule that it has, but only for a kernel that all copies share
+
+
+def can_vectorize():
+    """Tell whether this TensorFlow lets rules be added."""
+    return _REGISTRY is not None
+
+
+def impure_operations(graph):
+    """Return the kinds of a graph's operations whose result depends on more than their inputs.
+
+    Those that only call others are looked into, and not counted themselves.
+    """
+    graphs = [graph, *(function.graph for function in _functions(graph))]
+    operations = [operation for it in graphs for operation in it.get_operations()]
+    kinds = {it.type for it in operations if it.op_def is not None and it.op_def.is_stateful}
+    return sorted(kinds - CALLS)
+
+
+def _functions(graph):
+    """Return the functions of a graph, those of functions among them."""
+    names = [function.name for function in graph._functions.values()]
+    found = [graph._get_function(name) for name in names]
+    return [function for function in found if getattr(function, "graph", None) is not None]
 
 
 @contextlib.contextmanager
@@ -21,10 +62,142 @@ def quiet_and_direct():
         options.set_experimental_options(before)
 
 
-# vectorized_map has no rule for Bitcast, which Keras's argmax and so accuracy needs. Operations
-# without a rule are repeated for each copy, which is right but slow.
-if "Bitcast" not in pfor._pfor_converter_registry:
+@contextlib.contextmanager
+def rules():
+    """Add what is missing for as long as the context lasts; TensorFlow is as before afterwards."""
+    added = {name: make(name) for name, make in _MAKERS.items() if name not in _REGISTRY}
+    replaced = {name: _REGISTRY[name] for name in REPLACED if name in _REGISTRY}
+    _REGISTRY.update(added)
+    _REGISTRY.update({name: _conv2d_or(own) for name, own in replaced.items()})
+    try:
+        yield
+    finally:
+        for name in added:
+            del _REGISTRY[name]
+        _REGISTRY.update(replaced)
 
-    @pfor.RegisterPFor("Bitcast")
-    def _bitcast(loop):
-        return pfor.wrap(tf.bitcast(loop.stacked_input(0), loop.get_attr("type")), True)
+
+def _bitcast(name):
+    def convert(loop):
+        return _wrap(tf.bitcast(loop.stacked_input(0), loop.get_attr("type")), True)
+
+    return convert
+
+
+def _random(name):
+    """Return a rule that draws once for each different seed.
+
+    Copies with one seed get the same numbers, as they would alone, and so stay comparable.
+    """
+    draw = getattr(tf.raw_ops, name)
+
+    def convert(loop):
+        loop.stack_inputs([1, 2])
+        shape, algorithm = loop.unstacked_input(0), loop.unstacked_input(3)
+        dtype = loop.get_attr("dtype")
+        states = tf.concat([loop.stacked_input(1), loop.stacked_input(2)], axis=1)
+        different, which = tf.raw_ops.UniqueV2(x=tf.bitcast(states, tf.int64), axis=[0])
+
+        def draw_once(state):
+            state = tf.bitcast(state, tf.uint64)
+            return draw(shape=shape, key=state[:1], counter=state[1:], alg=algorithm, dtype=dtype)
+
+        drawn = tf.map_fn(draw_once, different, fn_output_signature=dtype, parallel_iterations=1)
+        return _wrap(tf.gather(drawn, which), True)
+
+    return convert
+
+
+_MAKERS = {"Bitcast": _bitcast, **dict.fromkeys(RANDOM, _random)}
+
+
+def _conv2d_or(own):
+    """Return TensorFlow's rule for Conv2D, and ours where each copy has a kernel of its own."""
+
+    def convert(loop):
+        images = loop.input(0)[0]
+        kernel, kernel_differs, _ = loop.input(1)
+        attributes = {
+            name: loop.get_attr(name) for name in ("strides", "padding", "dilations", "data_format")
+        }
+        simple = (
+            list(attributes["strides"]) == [1, 1, 1, 1]
+            and list(attributes["dilations"]) == [1, 1, 1, 1]
+            and attributes["padding"] in (b"SAME", b"VALID")
+            and attributes["data_format"] == b"NHWC"
+            and kernel_differs
+            and images.shape[-1] == kernel.shape[-2]
+            and None not in (*images.shape[-3:], *kernel.shape[-4:])
+        )
+        if not simple:
+            return own(loop)
+        loop.stack_inputs([0, 1])
+        convolve = _convolution(attributes["padding"].decode())
+        return _wrap(convolve(loop.stacked_input(0), loop.stacked_input(1)), True)
+
+    return convert
+
+
+def _convolution(padding):
+    """Return a convolution of stride 1 with a kernel for each copy, as a product of matrices.
+
+    Parameters
+    ----------
+    padding : str
+        "SAME" or "VALID".
+
+    Returns
+    -------
+    callable
+        From images (copies, examples, height, width, channels) and kernels (copies, rows,
+        columns, channels, filters) to (copies, examples, height, width, filters).
+    """
+
+    @tf.custom_gradient
+    def convolve(images, kernel):
+        rows, columns, channels, filters = kernel.shape[1:]
+        patches, size = _patches(images, rows, columns, padding)
+        matrix = tf.reshape(kernel, (-1, rows * columns * channels, filters))
+        result = _unflatten(tf.matmul(patches, matrix), tf.shape(images)[1], size, filters)
+
+        def gradient(upstream):
+            flat = tf.reshape(upstream, (tf.shape(upstream)[0], -1, filters))
+            of_kernel = tf.reshape(tf.matmul(patches, flat, transpose_a=True), tf.shape(kernel))
+            return _gradient_of_images(upstream, kernel, padding), of_kernel
+
+        return result, gradient
+
+    return convolve
+
+
+def _gradient_of_images(upstream, kernel, padding):
+    """Return the convolution of what comes from above with the kernels turned round."""
+    rows, columns, channels, filters = kernel.shape[1:]
+    turned = tf.transpose(tf.reverse(kernel, [1, 2]), (0, 1, 2, 4, 3))
+    if padding == "VALID":
+        before, after = (rows - 1, columns - 1), (rows - 1, columns - 1)
+    else:
+        before, after = (rows // 2, columns // 2), ((rows - 1) // 2, (columns - 1) // 2)
+    sides = [[0, 0], [0, 0], *([b, a] for b, a in zip(before, after)), [0, 0]]
+    patches, size = _patches(tf.pad(upstream, sides), rows, columns, "VALID")
+    matrix = tf.reshape(turned, (-1, rows * columns * filters, channels))
+    return _unflatten(tf.matmul(patches, matrix), tf.shape(upstream)[1], size, channels)
+
+
+def _patches(images, rows, columns, padding):
+    """Cut images into the patches that a kernel sees, as the rows of a matrix for each copy."""
+    height, width, channels = images.shape[2:]
+    flat = tf.reshape(images, (-1, height, width, channels))
+    if rows == columns == 1:
+        patches, size = flat, (height, width)
+    else:
+        patches = tf.image.extract_patches(
+            flat, (1, rows, columns, 1), (1, 1, 1, 1), (1, 1, 1, 1), padding
+        )
+        size = patches.shape[1:3]
+    copies = tf.shape(images)[0]
+    return tf.reshape(patches, (copies, -1, rows * columns * channels)), size
+
+
+def _unflatten(product, examples, size, channels):
+    return tf.reshape(product, (tf.shape(product)[0], examples, *size, channels))

@@ -59,13 +59,13 @@ def array(name, value, dimensions=None):
         message = f"{name} must be {wanted} of numbers, got rows of unequal length"
         raise ValueError(message) from None
     if result.dtype.kind not in "iuf":
-        raise ValueError(f"{name} must be {wanted} of numbers, got {_shorten(value)}")
+        raise ValueError(f"{name} must be {wanted} of numbers, got {shorten(value)}")
     if dimensions is not None and result.ndim != dimensions:
         raise ValueError(f"{name} must be {wanted}, got one of shape {result.shape}")
     if result.size == 0:
         raise ValueError(f"{name} must not be empty, got an array of shape {result.shape}")
     if not np.all(np.isfinite(result)):
-        raise ValueError(f"{name} must hold finite numbers only, got {_shorten(value)}")
+        raise ValueError(f"{name} must hold finite numbers only, got {shorten(value)}")
     return result.astype(float)
 
 
@@ -102,6 +102,7 @@ def _as_float(value):
         return math.inf
 
 
-def _shorten(value, limit=60):
+def shorten(value, limit=60):
+    """Return a value as text of at most `limit` characters, for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,181 @@
+"""Examples as `fit` takes them: arrays, or lists and dicts of arrays, with or without weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lrsweep._validation import shorten
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs, targets and weights; each an array or a list, tuple or dict of arrays, or None.
+
+    Attributes
+    ----------
+    x, y, weights
+        All arrays have one row for each example. `weights` is None where there are none.
+    """
+
+    x: Any
+    y: Any
+    weights: Any = None
+
+    def __len__(self):
+        return len(tf.nest.flatten(self.x)[0])
+
+    @property
+    def parts(self):
+        """The tuple that Keras's `train_step` takes: (x, y), or (x, y, weights)."""
+        return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
+
+    def rows(self, which):
+        """Return the parts of some examples, given by a slice or an array of places."""
+        return tf.nest.map_structure(lambda array: array[which], self.parts)
+
+    def batches(self, size, order=None):
+        """Yield the parts of each batch, in order or in another one; the last may be smaller."""
+        parts = self.parts if order is None else self.rows(order)
+        for start in range(0, len(self), size):
+            batch = slice(start, start + size)
+            yield tf.nest.map_structure(lambda array, batch=batch: array[batch], parts)
+
+    def specs(self):
+        """Return a `tf.TensorSpec` for each array of a batch of any size."""
+        return tf.nest.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), self.parts
+        )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A `tf.data.Dataset` of batches, gone through as it comes, once in each epoch."""
+
+    dataset: Any
+
+    def batches(self):
+        """Yield the parts of each batch: (x, y), or (x, y, weights)."""
+        yield from self.dataset
+
+    def specs(self):
+        """Return a `tf.TensorSpec` for each array of a batch of any size."""
+        return tf.nest.map_structure(
+            lambda spec: tf.TensorSpec((None, *spec.shape[1:]), spec.dtype),
+            self.dataset.element_spec,
+        )
+
+    def count(self):
+        """Return the number of batches, which may mean going through all of them."""
+        known = int(self.dataset.cardinality())
+        return known if known >= 0 else sum(1 for _ in self.dataset)
+
+
+def check_data(name, data):
+    """Return data that `fit` takes as `Examples`, or a stream of batches as a `Stream`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if not isinstance(data, tf.data.Dataset):
+        return check_examples(name, data)
+    spec = data.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise ValueError(f"{name} must give (x, y) or (x, y, sample_weight), got {spec}")
+    if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"{name} never ends: call its take(batches) first, to say what an epoch is"
+        )
+    if any(it.shape.rank is None for it in tf.nest.flatten(spec)):
+        raise ValueError(f"{name} must give tensors with a known number of axes, got {spec}")
+    if next(iter(data.take(1)), None) is None:
+        raise ValueError(f"{name} must not be empty, it gives no batch")
+    return Stream(data)
+
+
+def check_examples(name, data):
+    """Return data as `Examples` whose floats have Keras's float type.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    data : tuple or list
+        (x, y) or (x, y, sample_weight).
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or if the arrays do not belong together.
+    """
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        got = f"{len(data)} of them" if isinstance(data, (tuple, list)) else type(data).__name__
+        raise ValueError(
+            f"{name} must be (x, y) or (x, y, sample_weight), as `fit` takes them, got {got}"
+        )
+    labels = [f"{part} of {name}" for part in ("x", "y", "sample_weight")]
+    examples = Examples(*(_clean(label, part) for label, part in zip(labels, data)))
+    lengths = {
+        label: [array.shape[:1] for array in tf.nest.flatten(part)]
+        for label, part in zip(labels, examples.parts)
+    }
+    if len({length for part in lengths.values() for length in part}) != 1:
+        said = "; ".join(
+            f"{label} has {' and '.join(str(it[0]) if it else 'no' for it in part)}"
+            for label, part in lengths.items()
+        )
+        raise ValueError(f"all parts of {name} must have one row for each example, but {said}")
+    return examples
+
+
+def _clean(label, part):
+    """Return an array, or a structure of arrays, without what Keras could not train on."""
+    if part is None:
+        return None
+    if isinstance(part, dict):
+        return {key: _clean(f"{key!r} in {label}", value) for key, value in part.items()}
+    if isinstance(part, (list, tuple)) and part and all(hasattr(it, "shape") for it in part):
+        kind = type(part) if type(part) in (list, tuple) else tuple
+        return kind(_clean(f"number {i} in {label}", value) for i, value in enumerate(part))
+    try:
+        array = np.asarray(part)
+    except ValueError:
+        raise ValueError(f"{label} must be an array, got rows of unequal length") from None
+    if array.dtype.kind == "f":
+        array = array.astype(keras.config.floatx(), copy=False)
+    elif array.dtype.kind not in "iub":
+        raise ValueError(f"{label} must be an array of numbers, got {shorten(part)}")
+    if array.size == 0 or array.ndim == 0:
+        raise ValueError(f"{label} must not be empty, got an array of shape {array.shape}")
+    return array
+
+
+def weighted_by_class(examples, class_weight):
+    """Return examples with `fit`'s `class_weight` as weights of the examples.
+
+    Parameters
+    ----------
+    examples : Examples
+    class_weight : dict of int to float
+        A class that is not among the keys has weight 1, as in Keras.
+    """
+    if not isinstance(class_weight, dict) or not class_weight:
+        raise ValueError(f"class_weight must be a dict of class to weight, got {class_weight!r}")
+    if examples.weights is not None:
+        raise ValueError("class_weight and sample_weight can't be given together, as in `fit`")
+    if not isinstance(examples.y, np.ndarray):
+        raise ValueError("class_weight needs a model with one output, as in `fit`")
+    classes = examples.y
+    if classes.ndim > 1 and classes.shape[-1] > 1:
+        classes = classes.argmax(axis=-1)
+    classes = classes.reshape(len(classes), -1)
+    if classes.shape[1] != 1:
+        raise ValueError("class_weight needs one class for each example")
+    weights = np.ones(len(classes), keras.config.floatx())
+    for label, weight in class_weight.items():
+        weights[np.round(classes[:, 0]) == label] = weight
+    return Examples(examples.x, examples.y, weights)

@@ -1,0 +1,121 @@
+"""Early stopping and falling rates, decided for each copy by Keras's own callbacks."""
+
+import copy
+import math
+import types
+
+import keras
+import numpy as np
+
+from lrsweep._experiment import Outcome
+
+ALLOWED = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
+
+
+def check_callbacks(early_stopping, reduce_on_plateau, optimizer_has_schedule):
+    """Return the callbacks of a sweep, or say why one can't be used.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, what was given and what is allowed.
+    """
+    given = {"early_stopping": early_stopping, "reduce_on_plateau": reduce_on_plateau}
+    found = []
+    for (name, callback), kind in zip(given.items(), ALLOWED):
+        if callback is None:
+            continue
+        if not isinstance(callback, kind):
+            raise ValueError(
+                f"{name} must be a keras.callbacks.{kind.__name__}, got {callback!r}. Other "
+                "callbacks can't follow many copies at once, and are refused"
+            )
+        found.append(callback)
+    if reduce_on_plateau is not None and optimizer_has_schedule:
+        raise ValueError(
+            "reduce_on_plateau needs an optimizer made with a number: this one has a schedule, "
+            "which Keras lets nobody overrule"
+        )
+    return found
+
+
+class Watcher:
+    """Callbacks that watch one training, as `fit` would let them.
+
+    Parameters
+    ----------
+    callbacks : list of keras.callbacks.Callback
+        Copied: each training has its own.
+    model : keras.Model
+        Asked only for its metrics, which say whether more is better.
+    learning_rate : float
+
+    Attributes
+    ----------
+    seen_epochs : int
+        How many epochs were seen until training stopped or its loss was not finite.
+    diverged : bool
+        Whether the loss was not finite.
+    lowers_rate : bool
+        Whether a callback may change the learning rate.
+    """
+
+    def __init__(self, callbacks, model, learning_rate):
+        self.seen_epochs, self.diverged = 0, False
+        self.model = _Seen(model, learning_rate)
+        self.callbacks = [copy.deepcopy(callback) for callback in callbacks]
+        self.stopping = [it for it in self.callbacks if isinstance(it, ALLOWED[0])]
+        self.lowers_rate = any(isinstance(it, ALLOWED[1]) for it in self.callbacks)
+        for callback in self.callbacks:
+            callback.verbose = 0
+            callback.set_model(self.model)
+            callback.on_train_begin()
+
+    def after_epoch(self, epoch, logs):
+        """Tell the callbacks what an epoch reported, unless training is over."""
+        if self.stopped:
+            return
+        if not math.isfinite(logs["loss"] + logs.get("val_loss", 0.0)):
+            self.diverged = True
+            return
+        self.seen_epochs = epoch + 1
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, dict(logs))
+
+    @property
+    def stopped(self):
+        """Whether training is to stop, or has diverged."""
+        return self.diverged or self.model.stop_training
+
+    @property
+    def learning_rate(self):
+        """What the learning rate is to be now."""
+        return float(self.model.optimizer.learning_rate)
+
+    @property
+    def last_epoch(self):
+        """The place of the epoch whose weights are kept: the last, or the best if restored."""
+        restored = [it.best_epoch for it in self.stopping if it.best_weights is not None]
+        return restored[0] if restored else self.seen_epochs - 1
+
+
+def make_outcome(history, watcher):
+    """Return what a training reported, once it is over."""
+    return Outcome(history, watcher.diverged, watcher.last_epoch)
+
+
+class _Seen:
+    """What a callback sees of a model: no weights of its own, an optimizer with a rate."""
+
+    def __init__(self, model, learning_rate):
+        self.stop_training, self._model = False, model
+        self.optimizer = types.SimpleNamespace(learning_rate=np.float32(learning_rate))
+
+    def get_weights(self):
+        return ["the weights of the best epoch so far"]
+
+    def set_weights(self, weights):
+        pass
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
