@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from numbers import Real
 from pathlib import Path
 
@@ -38,30 +39,54 @@ def predict(name, guess):
         print(f"Noted: {name} = {guess}. Now see.")
 
 
-def compare(name, outcome):
+def compare(name, outcome, tolerance=0.1, traps=None):
     """Print the guess beside what happened.
 
     Parameters
     ----------
     name : str
         As given to `predict`.
-    outcome : float or str
-        What the experiment showed.
+    outcome : float, str, or tuple or list of them
+        What the experiment showed. Of several, each counts as right (an answer may have two
+        spellings), and the first is the one shown.
+    tolerance : float
+        How far a number may be from the outcome, as a part of the outcome, and still be right.
+    traps : dict or None
+        {wrong answer: sentence}: the sentence is shown to a guess that fell for the trap. Where
+        a number is right by the tolerance and yet near a trap, the closer one decides.
     """
     guess = _guesses.get(name)
-    shown = f"{outcome:.4g}" if isinstance(outcome, Real) else outcome
+    outcomes = list(outcome) if isinstance(outcome, (tuple, list)) else [outcome]
+    shown = f"{outcomes[0]:.4g}" if _is_number(outcomes[0]) else outcomes[0]
+    distances = [_distance(guess, right) for right in outcomes]
+    trap = min(traps or {}, key=lambda wrong: _distance(guess, wrong), default=None)
+    away = math.inf if trap is None else _distance(guess, trap)
     if guess is None:
         print(f"{name}: {shown}. (You made no guess; guessing first makes it stick.)")
-    elif _agree(guess, outcome):
+    elif away <= tolerance and away < min(distances):
+        print(f"{name}: you guessed {guess}, but it is {shown}. {traps[trap]}")
+    elif min(distances) <= tolerance:
         print(f"{name}: you guessed {guess}, and it is {shown}. Well predicted!")
     else:
         print(f"{name}: you guessed {guess}, but it is {shown}. What does that tell you?")
 
 
-def _agree(guess, outcome):
-    if isinstance(guess, Real) and isinstance(outcome, Real):
-        return math.isclose(guess, outcome, rel_tol=0.1, abs_tol=1e-9)
-    return str(guess).strip().lower() == str(outcome).strip().lower()
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _distance(guess, answer):
+    """Return how far a guess is from an answer, as a part of the answer; inf for other words."""
+    if _is_number(guess) and _is_number(answer):
+        apart = abs(guess - answer)
+        return 0.0 if apart <= 1e-9 else apart / abs(answer) if answer else math.inf
+    return 0.0 if _plain(guess) == _plain(answer) else math.inf
+
+
+def _plain(word):
+    """Return a word as a lenient reader reads it: x₁, x_1 and "X1" are the same."""
+    lowered = str(word).strip().strip("\"'.").lower().replace("_", "")
+    return " ".join(unicodedata.normalize("NFKC", lowered).split())
 
 
 def load_questions(name):

@@ -7,8 +7,8 @@ loss is its second derivative; in many dimensions the Hessian matrix has one cur
 principal direction, the largest written L, the smallest μ, and κ = L/μ is their ratio.
 
 The formulas come from one line. On f(x) = λx²/2 the gradient is λx, so one update is
-x − ηλx = (1 − ηλ)·x. Everything below follows from that multiplier. For the many-dimensional
-results see G. Goh, "Why Momentum Really Works", Distill, 2017.
+x − ηλx = (1 − ηλ)·x. Limits, regimes and counts follow from that multiplier. For quadratic
+losses of many dimensions see G. Goh, "Why Momentum Really Works", Distill, 2017.
 """
 
 import math
@@ -81,18 +81,22 @@ def regime(learning_rate, curvature):
 
 
 def stability_limit(largest_curvature):
-    """Return 2/L: below it gradient descent on a quadratic converges, above it diverges."""
+    """Return 2/L: below it gradient descent on a quadratic bowl converges, above it diverges.
+
+    Above it, only a start with nothing in the steepest direction converges, and only in exact
+    arithmetic.
+    """
     return 2 / checks.positive_number("largest_curvature", largest_curvature)
 
 
 def fastest_learning_rate(largest_curvature, smallest_curvature):
-    """Return 2/(L + μ): it shrinks the slowest direction of a quadratic fastest."""
+    """Return 2/(L + μ), which makes the slowest direction of a quadratic as fast as it can be."""
     largest, smallest = curvature_pair(largest_curvature, smallest_curvature)
     return 2 / (largest + smallest)
 
 
 def convergence_rate(largest_curvature, smallest_curvature):
-    """Return (κ − 1)/(κ + 1): the factor per update at the fastest learning rate."""
+    """Return (κ − 1)/(κ + 1): the slowest direction's factor at the fastest learning rate."""
     largest, smallest = curvature_pair(largest_curvature, smallest_curvature)
     return (largest - smallest) / (largest + smallest)
 
@@ -128,7 +132,7 @@ def updates_to_tolerance(learning_rate, curvature, start, tolerance):
 
 
 def mse_hessian(x, intercept=True):
-    """Return the Hessian of Keras's "mse" for a linear model: (2/n)·XᵀX.
+    """Return the Hessian of Keras's "mse" for a linear model of one output: (2/n)·XᵀX.
 
     Parameters
     ----------
@@ -152,7 +156,8 @@ def largest_curvature(hessian_product, size, iterations=10_000, tolerance=1e-12,
     """Find the largest curvature by power iteration, without ever forming the Hessian.
 
     Multiplying a random direction by the Hessian again and again turns it towards the
-    steepest principal direction; the factor by which it grows is the curvature there.
+    principal direction whose curvature is largest in size; the factor by which it grows is
+    that size.
 
     Parameters
     ----------
@@ -170,7 +175,8 @@ def largest_curvature(hessian_product, size, iterations=10_000, tolerance=1e-12,
     Returns
     -------
     float
-        L, for a Hessian without negative curvature; 0.0 for one that is zero everywhere.
+        L, unless a negative curvature is larger in size: then that size. 0.0 for a Hessian
+        that is zero everywhere.
     """
     size = checks.whole_number("size", size)
     iterations = checks.whole_number("iterations", iterations)

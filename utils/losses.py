@@ -20,7 +20,7 @@ class ScalarLoss:
     value, gradient, curvature : callable
         Functions of a float or an array: f, f′ and f″.
     minima : tuple of float
-        Where gradient descent could settle, from left to right.
+        The minima in the domain, from left to right.
     domain : tuple of two floats
         The part worth drawing.
     formula : str
@@ -49,10 +49,11 @@ def parabola(curvature=2.0):
 
 
 def waves():
-    """Return f(x) = x·cos(0.15πx), whose good minimum is sharp and whose poor one is flat.
+    """Return f(x) = x·cos(0.15πx). Of the minima near 7 and −2, the lower one is the sharper.
 
     The function is the example of a non-convex loss in Zhang et al., "Dive into Deep
-    Learning", section "Gradient Descent"; derivatives and minima are worked out here.
+    Learning", section "Gradient Descent"; derivatives and minima are worked out here. It has
+    ever deeper minima further out, on both sides.
     """
     c = 0.15 * np.pi
     return ScalarLoss(
@@ -66,7 +67,7 @@ def waves():
 
 
 def wells():
-    """Return a loss whose poor minimum is sharp and whose good one is flat: `waves` mirrored.
+    """Return a loss with two minima, of which the lower one is the flatter, unlike in `waves`.
 
     f(x) = −0.6·exp(−(x + 1)²/(2·0.12²)) − exp(−(x − 1.2)²/(2·0.8²)) + 0.02x².
     """

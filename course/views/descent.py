@@ -9,8 +9,7 @@ from utils.plotting.style import (
     BLUE,
     GREEN,
     GREY,
-    ORANGE,
-    SKY,
+    PURPLE,
     VERMILLION,
     course_style,
     new_figure,
@@ -56,15 +55,19 @@ def parabola_numbers(learning_rate, curvature, updates=20):
     factor = round(descent.multiplier(learning_rate, curvature), 9) + 0.0  # no −0
     regime = descent.regime(learning_rate, curvature)
     needed = descent.updates_to_tolerance(learning_rate, curvature, 10.0, 0.1)
-    arrival = f"after {needed} updates" if np.isfinite(needed) else "never"
+    arrival = f"after {_updates(needed)}" if np.isfinite(needed) else "never"
     return {
         "path": path,
         "curvature": curvature,
         "words": f"η = {learning_rate:.3g}, λ = {curvature:.3g}\n1 − ηλ = {factor:+.3g}: {regime}",
         "summary": f"Each update multiplies x by 1 − ηλ = {factor:+.3f}: descent <b>{regime}</b>."
         f" The stability limit is 2/λ = {descent.stability_limit(curvature):.3g}."
-        f" |x| falls below 0.1: <b>{arrival}</b>.",
+        f" |x| is down to 0.1: <b>{arrival}</b>.",
     }
+
+
+def _updates(count):
+    return "1 update" if count == 1 else f"{count} updates"
 
 
 def parabola_figure(learning_rate, curvature):
@@ -135,9 +138,13 @@ def ravine_numbers(learning_rate, condition, angle, updates=40):
     factors = tuple(descent.multiplier(learning_rate, curvature) for curvature in curvatures)
     slowest = max(map(abs, factors))
     best = descent.fastest_learning_rate(*curvatures)
-    if slowest < 1:
-        needed = np.log(0.1) / np.log(slowest) if slowest > 0 else 1
-        verdict = f"the slower direction needs {needed:.1f} updates for each factor of ten"
+    if slowest < 1e-9:
+        verdict = "descent arrives in one step"
+    elif np.isclose(slowest, 1, rtol=0, atol=1e-9):
+        verdict = "descent bounces along the steep direction for ever"
+    elif slowest < 1:
+        needed = np.log(0.1) / np.log(slowest)
+        verdict = f"the slower direction's distance falls to a tenth in {needed:.1f} updates"
     else:
         verdict = "descent diverges along the steep direction, whatever the flat one does"
     return {
@@ -178,14 +185,14 @@ class WellsPicture:
         grid = np.linspace(*loss.domain, 500)
         hills.plot(grid, loss.value(grid), color=GREY)
         heights = loss.value(np.array(loss.minima))
-        names = zip(loss.minima, heights, (ORANGE, BLUE), ("sharp", "flat"))
+        names = zip(loss.minima, heights, (PURPLE, GREEN), ("sharp", "flat"))
         for minimum, height, colour, name in names:
             hills.plot(minimum, height, "*", color=colour, markersize=14, zorder=5)
             place = (0, 10) if name == "flat" else (-22, -4)
             hills.annotate(name, (minimum, height), place, textcoords="offset points", ha="center")
         self.loss = loss
         (self.path,) = hills.plot(
-            [], [], "o-", color=VERMILLION, linewidth=1, markersize=4, animated=True
+            [], [], "o-", color=BLUE, linewidth=1, markersize=4, animated=True
         )
         (self.start,) = hills.plot([], [], "s", color=VERMILLION, markersize=8, animated=True)
         self.words = hills.text(
@@ -194,11 +201,11 @@ class WellsPicture:
         hills.set(ylabel="loss f(x)", xlim=loss.domain, ylim=(-1.1, 0.75))
         self.basins = [
             strip.plot([], [], marker, color=colour, markersize=6, animated=True)[0]
-            for marker, colour in (("|", ORANGE), ("_", BLUE), ("x", SKY))
+            for marker, colour in (("|", PURPLE), ("_", GREEN), ("x", GREY))
         ]
         for basin in self.basins:
             basin.set_linestyle("none")
-        strip.set(ylim=(-0.8, 2.8), xlabel="weight x: start here, end in ...")
+        strip.set(ylim=(-0.8, 2.8), xlabel="weight x: a start here ends in ...")
         strip.set_yticks((2, 1, 0), ("sharp", "flat", "unsettled"))
 
     def draw(self, path, starts, basins, words, **_):
@@ -212,21 +219,28 @@ class WellsPicture:
 
 
 def wells_numbers(learning_rate, start, updates=300, shown=60):
-    """Descend a loss with a sharp and a flat minimum from one start and from everywhere."""
+    """Descend a loss with a sharp and a flat minimum from one start and from everywhere.
+
+    A run has settled if its last 20 points lie within 0.01 of a minimum: one that bounces may
+    pass close by, but doesn't stay.
+    """
     starts = np.linspace(*WELLS.domain, 156)
     everywhere = np.append(starts, start)
     path = descent.gradient_descent(WELLS.gradient, everywhere, learning_rate, updates)
-    misses = np.abs(path[-1][:, np.newaxis] - np.array(WELLS.minima))
+    misses = np.abs(path[-20:, :, np.newaxis] - np.array(WELLS.minima)).max(axis=0)
     endings = np.where(misses.min(axis=1) < 0.01, misses.argmin(axis=1), 2)
     limits = [descent.stability_limit(float(WELLS.curvature(m))) for m in WELLS.minima]
     allowed = [
-        f"{name} minimum, 2/f″ = {limit:.3g}: {'can' if learning_rate < limit else 'cannot'} settle"
+        f"{name} minimum, 2/f″ = {limit:.3g}: a run "
+        f"{'can' if learning_rate < limit else 'cannot'} settle"
         for name, limit in zip(("sharp", "flat"), limits)
     ]
+    steps = np.diff(path[-20:, -1])
+    unsettled = "bouncing" if steps.min() < 0 < steps.max() else "on its way"
     ending = (
         "settles in the sharp minimum",
         "settles in the flat minimum",
-        f"is still unsettled after {updates} updates",
+        f"is still {unsettled} after {updates} updates",
     )
     return {
         "path": path[: shown + 1, -1],

@@ -185,6 +185,16 @@ MUTANTS = {
             _regime('if p < 0:\n        return "ascent"', one="p == 1", two="p == 2"),
             says="Computers round",
         ),
+        "exact_landing": Mutant(
+            "only bouncing needs a tolerance",
+            _regime('if p < 0:\n        return "ascent"', one="p == 1"),
+            says="Computers round",
+        ),
+        "exact_bounce": Mutant(
+            "only landing needs a tolerance",
+            _regime('if p < 0:\n        return "ascent"', two="p == 2"),
+            says="Computers round",
+        ),
         "wide_tolerance": Mutant(
             "about 1 is 1",
             _regime('if p < 0:\n        return "ascent"', one="abs(p - 1) < 0.1"),
@@ -237,10 +247,54 @@ MUTANTS = {
         "wrong_way": Mutant(
             "a larger loss bears a larger learning rate",
             LIMIT + "    return 2 * factor / curvature\n",
-            says="The wrong way",
+            says="The wrong way round",
         ),
     },
     "answer_4": {
+        "bare_formula": Mutant(
+            "the formula is the answer, edges and all",
+            STEPS
+            + """    factor = abs(1 - learning_rate * curvature)
+    return math.ceil(math.log(tolerance / abs(start)) / math.log(factor))
+""",
+            says="A run that diverges never arrives",
+        ),
+        "half_the_edges": Mutant(
+            "once it arrives, the formula holds",
+            STEPS
+            + """    factor = abs(1 - learning_rate * curvature)
+    if factor >= 1:
+        return math.inf
+    if factor == 0:
+        return 1
+    return math.ceil(math.log(tolerance / abs(start)) / math.log(factor))
+""",
+            says="Close enough from the start",
+        ),
+        "strictly_below": Mutant(
+            "close enough means closer than the tolerance",
+            STEPS
+            + """    distance, factor, count = abs(start), abs(1 - learning_rate * curvature), 0
+    if factor >= 1 and distance > tolerance:
+        return math.inf
+    while distance >= tolerance:
+        distance, count = factor * distance, count + 1
+    return count
+""",
+            says="At the tolerance is close enough",
+        ),
+        "gives_up": Mutant(
+            "what takes more than 100 updates never arrives",
+            STEPS
+            + """    distance, factor = abs(start), abs(1 - learning_rate * curvature)
+    for count in range(101):
+        if distance <= tolerance:
+            return count
+        distance = factor * distance
+    return math.inf
+""",
+            says="A slow run arrives, too",
+        ),
         "rounded_down": Mutant(
             "off by one: rounds down",
             _count("return int(math.log(tolerance / distance) / math.log(factor))"),
@@ -311,7 +365,7 @@ MUTANTS = {
         return 1
     return np.ceil(np.log(tolerance / distance) / np.log(factor))
 """,
-            says="no run arrives",
+            says="A run that diverges never arrives",
         ),
         "bounces_home": Mutant(
             "at the limit a run still arrives",
@@ -322,7 +376,7 @@ MUTANTS = {
                     "if factor == 1:\n        return -math.inf\n    if factor > 1:",
                 ),
             ),
-            says="no run arrives",
+            says="a run bounces for ever",
         ),
         "zero_for_one_step": Mutant(
             "dividing by ln 0 = −∞ gives 0 updates",

@@ -125,6 +125,11 @@ MUTANTS = {
             _update("np.ravel(weights[it]) - learning_rate * np.ravel(slope[it])"),
             says="Every array keeps its shape",
         ),
+        "class_rate": Mutant(
+            "uses the notebook's learning rate instead of the argument",
+            _update("weights[it] - rate * slope[it]"),
+            says="not the class's η",
+        ),
         "averaged": Mutant(
             "one number says how steep it is",
             _update("weights[it] - learning_rate * np.mean(slope[it])"),
@@ -229,7 +234,7 @@ MUTANTS = {
         "capped_at_one": Mutant(
             "M1: a learning rate is at most 1",
             _limit(end="min(1, 2 / largest)"),
-            says="nothing stops a learning rate there",
+            says="Nothing else stops a learning rate there",
         ),
         "no_column_of_ones": Mutant(
             "the bias has no curvature",
@@ -297,7 +302,12 @@ MUTANTS = {
         "hilltops": Mutant(
             "a slope of zero is a minimum",
             _settles("s < 2 / learning_rate"),
-            says="a hilltop",
+            says="that is a hilltop",
+        ),
+        "size_of_the_curvature": Mutant(
+            "only the size of the curvature counts",
+            _settles("abs(s) < 2 / learning_rate"),
+            says="that is a hilltop",
         ),
         "always_somewhere": Mutant(
             "every run ends somewhere",

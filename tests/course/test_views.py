@@ -100,21 +100,36 @@ def test_parabola_numbers_are_the_theory():
     assert numbers["path"][10] == pytest.approx(1.0737418240)
     assert "overshoots and converges" in numbers["summary"]
     assert "in one step" in descent.parabola_numbers(50, 0.02)["words"]
+    assert "<b>after 1 update</b>" in descent.parabola_numbers(50, 0.02)["summary"]
+    assert "<b>after 9 updates</b>" in descent.parabola_numbers(0.211, 2.0)["summary"]
+    assert "<b>never</b>" in descent.parabola_numbers(50, 2.0)["summary"]
 
 
 def test_wells_numbers_obey_the_law():
     small, middle, large = (descent.wells_numbers(rate, -1.2) for rate in (0.04, 0.3, 1.5))
     assert "settles in the sharp minimum" in small["summary"]
     assert "settles in the flat minimum" in middle["summary"]
-    assert "still unsettled after 300" in large["summary"]
+    assert "still bouncing after 300" in large["summary"]
+    assert "still on its way after 300" in descent.wells_numbers(0.01, 4.0)["summary"]
     assert set(np.unique(middle["basins"])) == {1}
     assert set(np.unique(small["basins"])) == {0, 1}
+
+
+def test_no_start_is_said_to_settle_where_none_can():
+    sharp, flat = (2 / float(descent.WELLS.curvature(it)) for it in descent.WELLS.minima)
+    for rate in np.geomspace(0.01, 3, 100):
+        basins = descent.wells_numbers(rate, -1.2)["basins"]
+        assert rate < sharp or 0 not in basins, rate
+        assert rate < flat or 1 not in basins, rate
 
 
 def test_ravine_numbers_name_the_balance():
     numbers = descent.ravine_numbers(2 / 4.2, 20, 60)
     assert numbers["multipliers"][0] == pytest.approx(-numbers["multipliers"][1])
+    assert "falls to a tenth in 23.0 updates" in numbers["summary"]
     assert "diverges" in descent.ravine_numbers(0.51, 20, 60)["summary"]
+    assert "bounces" in descent.ravine_numbers(0.5, 20, 60)["summary"]
+    assert "in one step" in descent.ravine_numbers(0.25, 1, 60)["summary"]
 
 
 def test_mixer_numbers_are_the_tournament():

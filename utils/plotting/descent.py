@@ -114,7 +114,7 @@ def plot_ravine(paths, loss, extent=(-3.2, 3.2)):
 
 @course_style()
 def plot_endings(learning_rates, endings, loss, thresholds):
-    """Draw where descent ends up, for many learning rates, beside the loss itself.
+    """Draw a bifurcation diagram, where descent ends up at each learning rate, beside the loss.
 
     Parameters
     ----------
