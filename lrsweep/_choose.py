@@ -1,26 +1,35 @@
 """The rule that chooses a learning rate from a sweep, or says why there is nothing to choose."""
 
+import functools
+import math
+
 import numpy as np
 
 from lrsweep._result import Choice
 from lrsweep._validation import one_of
 
-_HIGHER_IS_BETTER = ("acc", "auc", "f1", "iou", "precision", "r2", "recall", "similarity")
+OTHERS = 10  # rates, the next best ones, that say how much luck there is
+QUIET = 0.75  # share of them that counts: one noisy rate must not widen the plateau
+SURE = 0.95  # how often the whole of a flat region is to be found
+LOSSES = ("loss", "val_loss")  # always the smaller, the better: training makes them small
 
 
-def choose_learning_rate(result, metric="val_loss"):
+def choose_learning_rate(result, metric="val_loss", mode=None):
     """Choose the learning rate in the middle of those that are as good as the best.
 
-    For each rate, the metric after the last epoch is averaged over the seeds; a rate with a
-    diverged training counts as infinitely bad. Around the best rate, those whose mean is
-    within one standard error of the best mean form the plateau, and the choice is the rate
-    nearest to the plateau's (geometric) middle.
+    For each rate, the metric at the end of training is averaged over the seeds. A rate at which
+    the metric is not a finite number with some seed is left out. Around the rate with the best
+    mean, those that luck alone could have put behind it form the plateau, and the choice is the
+    rate nearest to the plateau's (geometric) middle. See the notes for what luck can do.
 
     Parameters
     ----------
     result : SweepResult
     metric : str
         One of the result's.
+    mode : str, optional
+        "min" if the metric is to be small, "max" if it is to be large. Needed where
+        `result.directions` does not say so, as with metrics of your own.
 
     Returns
     -------
@@ -31,8 +40,28 @@ def choose_learning_rate(result, metric="val_loss"):
     Raises
     ------
     ValueError
-        If the sweep was interrupted, if no rate is better than chance, or if the best is the
+        If the sweep was interrupted, if nobody knows which way the metric is better, if no rate
+        has a finite metric with every seed or is better than chance, or if the best is the
         smallest or the largest: then the sweep has not shown where the plateau ends.
+
+    Notes
+    -----
+    Within a seed all rates share first weights and batches, so rates are compared seed by seed,
+    and what a seed gives or takes from all of them cancels. The best mean of several is partly
+    luck, so the others lie behind it even where all rates are equally good: with k such
+    rates, n seeds and a scatter s of single trainings, the last is behind by q·s/√n at most in
+    95 of 100 sweeps. That q, a studentized range (J. W. Tukey, "The problem of multiple
+    comparisons", 1953), is found by simulating such sweeps, so it allows for few seeds, and
+    for the way in which s is measured. The plateau grows from the best rate to one neighbour
+    after the other while each is behind by no more than q·s/√n, with k as many as it then has.
+
+    The scatter s is that of the ten next best rates and the best one, after subtracting each
+    rate's mean and each seed's effect on all of them: the mean variance of the quietest three
+    quarters. So one rate with a wide error bar does not widen the plateau; a rate at which
+    one seed failed is behind by more than the others' scatter allows, and ends it.
+
+    If seeds make no difference at all, or there is only one, nobody knows what luck can do. Then
+    there is no plateau, and the choice is the best rate.
 
     Examples
     --------
@@ -48,42 +77,136 @@ def choose_learning_rate(result, metric="val_loss"):
     >>> choice = choose_learning_rate(result)
     >>> print(choice.explanation)
     0.2 has the best val_loss 0.3 ± 0.01, the mean and standard error of 2 seeds.
-    Within that error, all rates from 0.1 to 0.4 are as good; 0.2 is nearest to their middle.
+    Seed by seed, the rates from 0.1 to 0.4 are at most 0.005 behind it, as luck alone can do;
+    0.2 is nearest to their middle.
     >>> choice.plateau
     (0.1, 0.4)
     """
     one_of("metric", metric, result.metrics)
+    sign = -1 if _direction(result, metric, mode) == "max" else 1
     if result.interrupted:
         raise ValueError("the sweep must be complete to choose from it, this one was interrupted")
-    order = np.argsort(result.learning_rates)
-    rates, seeds = result.learning_rates[order], len(result.seeds)
-    sign = -1 if any(word in metric for word in _HIGHER_IS_BETTER) else 1
-    costs = sign * result.metrics[metric][order, :, -1]  # the smaller, the better
-    means = np.where(np.isfinite(costs).all(axis=1), costs.mean(axis=1), np.inf)
-    best = int(np.argmin(means))
-    if np.isinf(means[best]):
-        raise ValueError("every learning rate diverged with some seed: sweep smaller ones")
-    error = float(costs[best].std(ddof=1) / np.sqrt(seeds)) if seeds > 1 else np.nan
-    limit = means[best] + np.nan_to_num(error)
-    said = f"{metric} {sign * means[best]:.4g}" + (f" ± {error:.2g}" if seeds > 1 else "")
+    table = _Table(result, metric, sign)
+    best, tie = table.best()
+    said = table.words(best)
     chance = result.chance.get(metric)
-    if chance is not None and limit >= sign * chance:
+    error = table.standard_error(best)
+    if chance is not None and table.means[best] + np.nan_to_num(error) >= sign * chance:
         raise ValueError(
             f"no learning rate is better than a constant answer ({metric} {chance:.4g}): "
-            f"the best is {rates[best]:.3g} with {said}"
+            f"the best is {table.rates[best]:.3g} with {said}"
         )
-    _check_not_at_the_end(rates, best, said)
-    low, high = _run_around(means <= limit, best)
-    middle = np.sqrt(rates[low] * rates[high])
-    chosen = low + int(np.argmin(np.abs(np.log(rates[low : high + 1] / middle))))
+    _check_not_at_the_end(table.rates, best, said)
+    low, high = (best, best) if table.alike else _plateau(table.costs, best)
+    chosen = _middle(table.rates, low, high)
     return Choice(
-        learning_rate=float(rates[chosen]),
-        best=float(rates[best]),
-        mean=float(sign * means[best]),
+        learning_rate=float(table.rates[chosen]),
+        best=float(table.rates[best]),
+        mean=float(sign * table.means[best]),
         standard_error=error,
-        plateau=(float(rates[low]), float(rates[high])),
-        explanation=_explain(rates, seeds, said, best, low, high, chosen),
+        plateau=(float(table.rates[low]), float(table.rates[high])),
+        explanation=_explain(table, best, tie, low, high, chosen),
     )
+
+
+def _direction(result, metric, mode):
+    """Return "min" or "max", never guessed."""
+    if mode is not None:
+        one_of("mode", mode, {"min", "max"})
+    if metric in LOSSES:
+        if mode == "max":
+            raise ValueError(f"mode must be 'min' for {metric}: training makes it small")
+        return "min"
+    way = mode or result.directions.get(metric)
+    if way is None:
+        raise ValueError(
+            f"nobody said which way {metric} is better, and its name is no proof: choose with "
+            "mode='max' if it is to be large, mode='min' if it is to be small"
+        )
+    return way
+
+
+class _Table:
+    """A metric at the end of all trainings.
+
+    Attributes
+    ----------
+    rates : array of shape (rates,)
+        Rising.
+    costs : array of shape (rates, seeds)
+        The smaller, the better. nan in all of a row in which a seed's is not a finite number.
+    means : array of shape (rates,)
+        Infinite where the costs are nan.
+    alike : str
+        Why the seeds say nothing about luck; "" if they do.
+    """
+
+    def __init__(self, result, metric, sign):
+        self.result, self.metric, self.sign = result, metric, sign
+        self.order = np.argsort(result.learning_rates)
+        self.rates = result.learning_rates[self.order]
+        costs = sign * result.final(metric)[self.order].astype(float)
+        usable = np.isfinite(costs).all(axis=1)
+        diverged = result.diverged[self.order].any(axis=1)
+        self.undefined = self.rates[~usable & ~diverged]  # the metric is nan, the loss is not
+        if not usable.any():
+            raise ValueError(self._why_nothing_is_usable(diverged))
+        self.costs = np.where(usable[:, None], costs, np.nan)
+        self.means = np.where(usable, costs.mean(axis=1), np.inf)
+        self.seeds = costs.shape[1]
+        self.alike = self._why_alike()
+
+    def best(self):
+        """Return the place of the best rate, and words on how a tie was broken."""
+        tied = np.flatnonzero(np.isclose(self.means, self.means.min(), rtol=1e-12, atol=0))
+        if len(tied) == 1:
+            return int(tied[0]), ""
+        loss = "val_loss" if self.metric.startswith("val_") else "loss"
+        best, why = tied[0], "the smallest of them"
+        if loss != self.metric and loss in self.result.metrics:
+            losses = self.result.final(loss)[self.order][tied].mean(axis=1)
+            if np.isfinite(losses).any():
+                best = tied[np.nanargmin(losses)]
+                why = f"the one of them with the smallest {loss}, {np.nanmin(losses):.4g}"
+        value = self.sign * self.means[best]
+        return int(best), (
+            f"{len(tied)} learning rates share the best {self.metric}, {value:.4g}: "
+            f"{_listed(self.rates[tied])}. {self.rates[best]:.3g} is {why}."
+        )
+
+    def standard_error(self, place):
+        """Return the standard error of a rate's mean, nan if nobody knows it."""
+        if self.alike:
+            return math.nan
+        return float(self.costs[place].std(ddof=1) / math.sqrt(self.seeds))
+
+    def words(self, place):
+        """Return "val_loss 0.3 ± 0.01" for a rate, with ± only where the seeds differ."""
+        error = self.standard_error(place)
+        mean = f"{self.metric} {self.sign * self.means[place]:.4g}"
+        return f"{mean} ± {error:.2g}" if error > 0 else mean
+
+    def _why_alike(self):
+        if self.seeds == 1:
+            return "with a single seed, so nobody knows what luck did"
+        ends = [self.result.final(name) for name in self.result.metrics]
+        if all(np.array_equal(each, each[:, :1].repeat(self.seeds, 1), True) for each in ends):
+            return (
+                f"but all {self.seeds} seeds gave identical numbers and count as one, so nobody "
+                "knows what luck did. Does build_model set a seed of its own"
+            )
+        return ""
+
+    def _why_nothing_is_usable(self, diverged):
+        if diverged.all():
+            return "every learning rate diverged with some seed: sweep smaller ones"
+        text = (
+            f"{self.metric} is not a finite number with some seed at {_listed(self.undefined)}, "
+            "although the loss is: choose by another metric, or look at how this one is computed"
+        )
+        if diverged.any():
+            text += f". At {_listed(self.rates[diverged])} a training diverged: sweep smaller ones"
+        return text
 
 
 def _check_not_at_the_end(rates, best, said):
@@ -95,26 +218,124 @@ def _check_not_at_the_end(rates, best, said):
         )
 
 
-def _run_around(good, place):
-    """Return the first and the last index of the unbroken run of true values around a place."""
-    low = high = place
-    while low > 0 and good[low - 1]:
-        low -= 1
-    while high < len(good) - 1 and good[high + 1]:
-        high += 1
-    return low, high
+def _plateau(costs, best):
+    """Return the first and the last place of the rates around the best that luck may have parted.
+
+    Parameters
+    ----------
+    costs : array of shape (rates, seeds)
+        With at least two seeds; rows of nan are not part of a plateau.
+    best : int
+    """
+    means = np.where(np.isnan(costs[:, 0]), np.inf, costs.mean(axis=1))
+    others = np.argsort(np.where(np.arange(len(means)) == best, -np.inf, means), kind="stable")
+    near = [place for place in others[: OTHERS + 1] if np.isfinite(means[place])]
+    seeds = costs.shape[1]
+    error = _scatter(costs[near]) / math.sqrt(seeds)
+    behind = means - means[best]
+    rounding = 1e-12 * abs(means[best])
+    low = high = best
+    while True:
+        sides = [place for place in (low - 1, high + 1) if 0 <= place < len(means)]
+        count = high - low + 2
+        near_enough = [
+            place
+            for place in sides
+            if np.isfinite(behind[place])
+            and behind[place] <= rounding + error * _luck(count, len(near) - 1, seeds)
+        ]
+        if not near_enough:
+            return low, high
+        nearest = min(near_enough, key=lambda place: behind[place])
+        low, high = min(low, nearest), max(high, nearest)
 
 
-def _explain(rates, seeds, said, best, low, high, chosen):
-    text = f"{rates[best]:.3g} has the best {said}, "
-    if seeds == 1:
-        text += "with a single seed, so nobody knows what luck did."
+def _scatter(costs):
+    """Return the standard deviation of single trainings that is not the rate's nor the seed's.
+
+    Parameters
+    ----------
+    costs : array of shape (..., rates, seeds)
+    """
+    left = costs - costs.mean(axis=-1, keepdims=True)
+    left = left - np.median(left, axis=-2, keepdims=True)  # what the seed gives to all
+    left = left - left.mean(axis=-1, keepdims=True)
+    variances = np.sort((left**2).sum(axis=-1) / (costs.shape[-1] - 1), axis=-1)
+    quiet = max(1, math.ceil(QUIET * variances.shape[-1]))
+    return np.sqrt(variances[..., :quiet].mean(axis=-1))
+
+
+@functools.lru_cache(maxsize=1000)
+def _luck(count, others, seeds):
+    """Return how far the last of some equally good rates is behind the best one, by luck.
+
+    In 95 of 100 sweeps it is no further, in units of `_scatter` / √seeds; from simulated sweeps.
+
+    Parameters
+    ----------
+    count : int
+        How many rates are compared, the best one among them.
+    others : int
+        How many rates beside the best one the scatter is measured on.
+    seeds : int
+    """
+    rates = max(count, others + 1)
+    sweeps = int(np.clip(400_000 // (rates * seeds), 400, 4000))
+    costs = np.random.default_rng(0).normal(size=(sweeps, rates, seeds))
+    order = np.argsort(costs.mean(axis=-1), axis=1)
+    costs = np.take_along_axis(costs, order[:, :, np.newaxis], axis=1)  # the best rate first
+    scatter = _scatter(costs[:, : others + 1])
+    means = costs.mean(axis=-1)
+    # The others come in any order: take those that come first in one that knows no means.
+    shuffled = np.random.default_rng(1).permuted(means[:, 1:], axis=1)
+    behind = shuffled[:, : count - 1].max(axis=1) - means[:, 0]
+    return float(np.quantile(behind / (scatter / math.sqrt(seeds)), SURE))
+
+
+def _middle(rates, low, high):
+    """Return the place of the rate nearest to the geometric middle of a plateau."""
+    away = np.abs(np.log(rates[low : high + 1] / math.sqrt(rates[low] * rates[high])))
+    return low + int(np.argmin(away.round(9)))  # of two that are equally near, the smaller
+
+
+def _explain(table, best, tie, low, high, chosen):
+    """Return the choice in words."""
+    rates, said = table.rates, table.words(best)
+    lines = [tie] if tie else []
+    if table.alike:
+        end = "." if table.seeds == 1 else "?"
+        lines.append(f"{rates[best]:.3g} has the best {said}, {table.alike}{end}")
     else:
-        text += (
-            f"the mean and standard error of {seeds} seeds.\nWithin that error, all rates from "
-            f"{rates[low]:.3g} to {rates[high]:.3g} are as good; {rates[chosen]:.3g} is nearest "
-            "to their middle."
+        error = table.standard_error(best)
+        of = "the mean and standard error of" if error > 0 else "the same with each of"
+        lines.append(f"{rates[best]:.3g} has the best {said}, {of} {table.seeds} seeds.")
+        lines.append(_explain_plateau(table, best, low, high, chosen))
+    if len(table.undefined):
+        lines.append(
+            f"{table.metric} is not a finite number with some seed at {_listed(table.undefined)}, "
+            "although the loss is: left out."
         )
+    return "\n".join(lines)
+
+
+def _explain_plateau(table, best, low, high, chosen):
+    rates = table.rates
+    if low == high:
+        return "Seed by seed, the rates next to it are further behind than luck alone puts them."
+    behind = (table.means - table.means[best])[low : high + 1].max()
+    how = f"at most {behind:.2g} behind it, as luck alone can do" if behind > 0 else "as good"
+    text = (
+        f"Seed by seed, the rates from {rates[low]:.3g} to {rates[high]:.3g} are {how};\n"
+        f"{rates[chosen]:.3g} is nearest to their middle."
+    )
     if low == 0 or high == len(rates) - 1:
         text += " The plateau reaches the end of the sweep and may go on."
     return text
+
+
+def _listed(rates):
+    """Return "0.1, 0.2 and 0.4", or the ends of more than four."""
+    words = [f"{rate:.3g}" for rate in rates]
+    if len(words) > 4:
+        return f"{len(words)} rates from {words[0]} to {words[-1]}"
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

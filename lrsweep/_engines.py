@@ -3,12 +3,13 @@
 import logging
 
 import numpy as np
+import tensorflow as tf
 from tqdm.auto import tqdm
 
-from lrsweep._copies import CannotVectorize, Copies
-from lrsweep._examples import Stream
+from lrsweep._copies import first_line
 from lrsweep._experiment import Trial
-from lrsweep._gate import check_copies, known_reason
+from lrsweep._gate import trusted_copies
+from lrsweep._one_copy import CannotVectorize
 from lrsweep._result import SweepResult
 from lrsweep._sequential import train_sequentially
 from lrsweep._vectorized import chunks, train_vectorized
@@ -41,7 +42,7 @@ class Sweep:
         self.last_epochs = np.full(self.shape[:2], -1)
         self.engine = self.reason = ""
         self.interrupted = False
-        self.done = set()
+        self.done, self.outcomes = set(), {}
 
     def run(self, models, probe, executor, progress):
         """Train everything, until it is done or Ctrl-C comes.
@@ -49,8 +50,7 @@ class Sweep:
         Parameters
         ----------
         models : dict
-            New models by seed; those that are missing are built when they are needed. The first
-            one is used up.
+            New models by seed; those that are missing are added when they are needed.
         probe : Probe
             Of the first one.
         executor : concurrent.futures.Executor or None
@@ -75,6 +75,7 @@ class Sweep:
             outcome = self.keeper.load(trial)
             if outcome:
                 self._fill(trial, outcome)
+                self.done.add(trial)
                 after_epochs(self.experiment.epochs)
 
     def _train_vectorized(self, models, probe, after_epochs):
@@ -82,17 +83,8 @@ class Sweep:
         self.engine = "vectorized"
         self.reason = f"the {len(self.trials)} copies do not influence each other"
         try:
-            reason = known_reason(probe.model)
-            if reason or any(isinstance(it, Stream) for it in self._data()):
-                raise CannotVectorize(reason or "its batches come from a tf.data.Dataset")
-            models = {s: models.get(s) or self.experiment.build(s) for s in self.seeds.tolist()}
-            constants = probe.constants(models.values())
-            what = self.experiment, models, self.trials, list(self.metrics)
-            try:
-                whole = Copies(*what, constants)
-            except CannotVectorize:  # something was taken for a constant and is not?
-                whole = Copies(*what)
-            check_copies(whole, probe)
+            names = list(self.metrics)
+            whole = trusted_copies(self.experiment, models, self.trials, names, probe)
             largest = max(1, MEMORY * len(self.trials) // whole.bytes)
             for trials in chunks(self.trials, largest):
                 if self.done.issuperset(trials):
@@ -105,9 +97,9 @@ class Sweep:
                 self._finish(trials)
         except CannotVectorize as error:
             self.engine, self.reason = "sequential", str(error)
-
-    def _data(self):
-        return self.experiment.train, self.experiment.validation
+        except tf.errors.OpError as error:
+            self.engine = "sequential"
+            self.reason = f"TensorFlow stopped training all copies together: {first_line(error)}"
 
     def _train_sequentially(self, executor, after_epochs):
         trials = [trial for trial in self.trials if trial not in self.done]
@@ -123,16 +115,18 @@ class Sweep:
     def record(self, trial, outcome):
         """Keep what a finished training reported."""
         self._fill(trial, outcome)
+        self.done.add(trial)
         if self.keeper:
             self.keeper.save(trial, outcome)
 
     def _record_some(self, trial, outcome):
         """Note what a copy has reported, finished or interrupted."""
         self._fill(trial, outcome)
-        self.outcomes = getattr(self, "outcomes", {}) | {trial: outcome}
+        self.outcomes[trial] = outcome
 
     def _finish(self, trials):
         """Keep what copies trained together have reported, now that they are done."""
+        self.done.update(trials)
         if self.keeper:
             for trial in trials:
                 self.keeper.save(trial, self.outcomes[trial])
@@ -141,14 +135,13 @@ class Sweep:
     def _fill(self, trial, outcome):
         row = self.rates.tolist().index(trial.learning_rate)
         column = self.seeds.tolist().index(trial.seed)
-        self.done.add(trial)
         self.diverged[row, column] = outcome.diverged
         self.last_epochs[row, column] = outcome.last_epoch
         known = list(self.metrics)
+        other = outcome.history and set(outcome.history) != set(known)
         for place, (name, values) in enumerate(outcome.history.items()):
-            if name not in known:  # Keras numbers the metrics of each new model on
-                name = known[place]
-            self.metrics[name][row, column, : len(values)] = values
+            # a builder may name its metrics anew each time: then their places tell which is which
+            self.metrics[known[place] if other else name][row, column, : len(values)] = values
 
     def result(self, chance, directions):
         """Return what was measured so far; `chance` and `directions` as in `SweepResult`."""

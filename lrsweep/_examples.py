@@ -118,7 +118,9 @@ def check_examples(name, data):
             f"{name} must be (x, y) or (x, y, sample_weight), as `fit` takes them, got {got}"
         )
     labels = [f"{part} of {name}" for part in ("x", "y", "sample_weight")]
-    examples = Examples(*(_clean(label, part) for label, part in zip(labels, data)))
+    x, y, *weights = data
+    parts = [_clean(label, part) for label, part in zip(labels, (x, y))]
+    examples = Examples(*parts, *(_clean(labels[2], it) for it in weights if it is not None))
     lengths = {
         label: [array.shape[:1] for array in tf.nest.flatten(part)]
         for label, part in zip(labels, examples.parts)
@@ -135,7 +137,7 @@ def check_examples(name, data):
 def _clean(label, part):
     """Return an array, or a structure of arrays, without what Keras could not train on."""
     if part is None:
-        return None
+        raise ValueError(f"{label} must be an array, got None: a sweep needs inputs and targets")
     if isinstance(part, dict):
         return {key: _clean(f"{key!r} in {label}", value) for key, value in part.items()}
     if isinstance(part, (list, tuple)) and part and all(hasattr(it, "shape") for it in part):

@@ -1,13 +1,17 @@
 """Trainings sent to other processes or machines, and sent again when a worker dies."""
 
 import contextlib
+import os
 import pickle
+import threading
+import uuid
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 
 import numpy as np
 
 from lrsweep._experiment import Experiment
 from lrsweep._sequential import train_one
+from lrsweep._surroundings import THREADS
 
 try:
     import cloudpickle
@@ -18,13 +22,14 @@ except ImportError as error:
     ) from error
 
 PATIENCE = 3  # rounds in a row that may lose every training with its worker
+PROCESS = uuid.uuid4().hex  # another one in each process that imports this
 
 
 def train_with_executor(experiment, trials, callbacks, record, after_epochs, executor):
-    """Train in the workers of any `concurrent.futures.Executor`.
+    """Train in the workers of a `concurrent.futures.Executor`, but not in threads.
 
     A training whose worker died is sent out again; a process pool, which never works again
-    after such a death, is replaced by one of the same size. An error inside a training is
+    after such a death, is replaced by one that is made like it. An error inside a training is
     raised here.
 
     Parameters
@@ -44,13 +49,16 @@ def train_with_executor(experiment, trials, callbacks, record, after_epochs, exe
     ------
     RuntimeError
         When a training fails, or when `PATIENCE` rounds in a row lose every training.
+    ValueError
+        If the workers turn out to be threads of this process.
     """
 
     def finish(trial, outcome):
         record(trial, outcome)
         after_epochs(experiment.epochs)
 
-    payload = cloudpickle.dumps((_WorkerExperiment(**vars(experiment)), callbacks))
+    here = PROCESS, os.getpid(), threading.get_ident()
+    payload = cloudpickle.dumps((_WorkerExperiment(**vars(experiment)), callbacks, here))
     waiting, lost_rounds = list(trials), 0
     with contextlib.ExitStack() as pools:
         while waiting:
@@ -62,7 +70,12 @@ def train_with_executor(experiment, trials, callbacks, record, after_epochs, exe
                     f"{PATIENCE} times: {type(error).__name__}: {error}"
                 ) from error
             if lost and isinstance(executor, ProcessPoolExecutor):
-                executor = ProcessPoolExecutor(executor._max_workers, executor._mp_context)
+                executor = ProcessPoolExecutor(
+                    executor._max_workers,
+                    executor._mp_context,
+                    executor._initializer,
+                    executor._initargs,
+                )
                 pools.callback(executor.shutdown, wait=False, cancel_futures=True)
             waiting = lost
 
@@ -85,6 +98,8 @@ def _one_round(payload, trials, finish, executor):
                 lost.append(trial)
                 error = broken
                 continue
+            if complaint == THREADS:
+                raise ValueError(THREADS)
             if complaint:
                 raise RuntimeError(f"{_named(trial)}: {complaint}")
             finish(trial, outcome)
@@ -97,7 +112,10 @@ def _one_round(payload, trials, finish, executor):
 def train_payload(payload, rate, seed):
     """Unpack an experiment and train once; return (outcome, None) or (None, what went wrong)."""
     try:
-        experiment, callbacks = pickle.loads(payload)
+        experiment, callbacks, there = pickle.loads(payload)
+        *process, thread = PROCESS, os.getpid(), threading.get_ident()
+        if tuple(process) == there[:2] and thread != there[2]:
+            return None, THREADS
         return train_one(experiment, rate, seed, callbacks), None
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"
@@ -110,10 +128,10 @@ class _WorkerExperiment(Experiment):
     would change them: a model is built until it has come out the same twice in a row.
     """
 
-    def build(self, seed):
-        model = super().build(seed)
+    def build(self, seed, as_in_fit=False):
+        model = super().build(seed, as_in_fit)
         for _ in range(10):
-            before, model = model, super().build(seed)
+            before, model = model, super().build(seed, as_in_fit)
             if _equal(before, model):
                 return model
         raise RuntimeError(

@@ -5,7 +5,7 @@ Both engines, `lrsweep._sequential` and `lrsweep._vectorized`, train what is des
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._examples import Examples, Stream
+from lrsweep._surroundings import name_counts, numbered_from
 
 
 class Trial(NamedTuple):
@@ -55,6 +56,9 @@ class Experiment:
         As for Keras's `fit`; the last batch of an epoch may be smaller.
     shuffle : bool
         Whether the examples come in a new order in each epoch.
+    names : dict
+        How many of each kind of thing Keras had named before: the models are all named as the
+        next one would be, so that their metrics have the same names.
     """
 
     build_model: Callable
@@ -63,6 +67,7 @@ class Experiment:
     epochs: int
     batch_size: int
     shuffle: bool = True
+    names: dict = field(default_factory=name_counts)
 
     @property
     def updates(self):
@@ -83,10 +88,18 @@ class Experiment:
             return self.validation.batches()
         return self.validation.batches(self.batch_size)
 
-    def build(self, seed):
+    def build(self, seed, as_in_fit=False):
         """Return a new model whose weights depend on nothing but the seed.
 
-        It is built as `fit` does it, from shapes alone, so that no layer is called on numbers.
+        It is built from shapes alone, so that no layer is called on numbers. Its metrics are, as
+        in `fit`, reset before and not after that.
+
+        Parameters
+        ----------
+        seed : int
+        as_in_fit : bool
+            Whether to build the optimizer in a traced function, which takes longer. One that
+            starts from the weights then fails to, as it does in `fit`.
 
         Raises
         ------
@@ -94,12 +107,23 @@ class Experiment:
             If `build_model` returns anything but a compiled Keras model.
         """
         keras.utils.set_random_seed(seed)
-        model = self.build_model()
-        if not isinstance(model, keras.Model):
-            raise ValueError(f"build_model must return a keras.Model, got {model!r}")
-        if not model.compiled or model.optimizer is None:
-            raise ValueError("build_model must return a compiled model: call model.compile first")
-        model._symbolic_build(data_batch=self._first_batch())
+        with numbered_from(self.names):
+            model = self.build_model()
+            if not isinstance(model, keras.Model):
+                raise ValueError(f"build_model must return a keras.Model, got {model!r}")
+            optimizer = model.optimizer
+            if not model.compiled or optimizer is None:
+                raise ValueError(
+                    "build_model must return a compiled model: call model.compile first"
+                )
+            model.reset_metrics()
+            later = as_in_fit and not optimizer.built and not model.run_eagerly
+            optimizer.built = optimizer.built or later
+            model._symbolic_build(data_batch=self._first_batch())
+            if later:
+                optimizer.built = False
+                build = tf.function(lambda: optimizer.build(model.trainable_variables))
+                build.get_concrete_function()
         return model
 
     def _first_batch(self):
@@ -118,15 +142,18 @@ class Experiment:
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule multiplied by a number, which is kept in a variable."""
 
-    def __init__(self, schedule, factor):
-        self.schedule = schedule
-        self.factor = keras.Variable(factor, dtype="float32", trainable=False)
+    def __init__(self, schedule):
+        self.schedule, self.rates = schedule, None
+        self.factor = keras.Variable(1.0, dtype="float32", trainable=False)
 
     def __call__(self, step):
         return self.factor.value * tf.cast(self.schedule(step), "float32")
 
     def get_config(self):
-        return {}
+        try:
+            return {"schedule": keras.optimizers.schedules.serialize(self.schedule)}
+        except NotImplementedError:  # a schedule of one's own may have no configuration
+            return {"schedule": type(self.schedule).__qualname__}
 
 
 def own_learning_rate(optimizer):
@@ -139,54 +166,85 @@ def own_learning_rate(optimizer):
     return getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
 
 
-def rate_variable(optimizer, experiment):
-    """Return the variable that holds an optimizer's learning rate, and what a rate becomes in it.
+def rate_variable(optimizer):
+    """Return the variable that holds an optimizer's learning rate.
 
-    Parameters
-    ----------
-    optimizer : keras.optimizers.Optimizer
-        One made with a number has such a variable. One made with a schedule keeps its shape: it
-        is multiplied by a variable, so that its largest value in this training is the rate.
-    experiment : Experiment
-        Says how long the training is, which is asked only if there is a schedule.
-
-    Returns
-    -------
-    variable : keras.Variable
-    scale : float
-        What to multiply a learning rate by before it is assigned.
+    An optimizer made with a number has one. One made with a schedule gets one: the schedule is
+    multiplied by it, so that it keeps its shape.
 
     Raises
     ------
     ValueError
-        If the optimizer has neither, or if its schedule is never positive.
+        If the optimizer has neither.
     """
     own = own_learning_rate(optimizer)
-    if isinstance(own, ScaledSchedule):
-        return own.factor, 1 / schedule_peak(own.schedule, experiment.updates)
     if isinstance(own, keras.optimizers.schedules.LearningRateSchedule):
-        scaled = ScaledSchedule(own, 1.0)
-        optimizer.learning_rate = scaled
-        return scaled.factor, 1 / schedule_peak(own, experiment.updates)
+        if not isinstance(own, ScaledSchedule):
+            own = ScaledSchedule(own)
+            optimizer.learning_rate = own
+        return own.factor
     if isinstance(own, keras.Variable):
-        return own, 1.0
+        return own
     raise ValueError(
         "the optimizer must have one learning rate, a number or a schedule, "
         f"for a sweep to set it; this {type(optimizer).__name__} has not"
     )
 
 
-def schedule_peak(schedule, updates):
-    """Return the largest learning rate of a schedule in its first updates."""
+def rate_scale(optimizer, experiment):
+    """Return what to multiply a learning rate by before `rate_variable` is assigned to it.
 
-    def as_float(step):
-        return tf.cast(schedule(step), "float32")
+    The largest value of a schedule in this training is then the rate.
 
-    rates = tf.function(lambda steps: tf.map_fn(as_float, steps, fn_output_signature=tf.float32))
-    peak = float(np.max(rates(tf.range(updates, dtype="int64")).numpy()))
+    Raises
+    ------
+    ValueError
+        If the schedule is never positive.
+    """
+    if not isinstance(own_learning_rate(optimizer), ScaledSchedule):
+        return 1.0
+    peak = float(np.max(schedule_rates(optimizer, experiment)))
     if not (math.isfinite(peak) and peak > 0):
         raise ValueError(f"the schedule's largest learning rate must be positive, got {peak}")
-    return peak
+    return 1 / peak
+
+
+def schedule_rates(optimizer, experiment):
+    """Return what a scaled schedule says, unscaled, for each update of a training."""
+    own = own_learning_rate(optimizer)
+    if own.rates is None:
+        steps = tf.range(experiment.updates, dtype="int64")
+
+        def all_rates():
+            return tf.map_fn(
+                lambda step: tf.cast(own.schedule(step), "float32"),
+                steps,
+                fn_output_signature=tf.float32,
+            )
+
+        own.rates = tf.function(all_rates).get_concrete_function()().numpy()
+    return own.rates
+
+
+def flat_report(report):
+    """Return what metrics report with the entries of those that report several."""
+    flat = {}
+    for name, value in report.items():
+        flat |= flat_report(value) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def choose_report(results, logs):
+    """Return what Keras reports after a pass through the batches.
+
+    Parameters
+    ----------
+    results : dict
+        Of the metrics, at the end.
+    logs : dict or None
+        What the last step returned: taken if it has other entries, as of a step of one's own.
+    """
+    return results if logs is None or set(results) == set(logs) else logs
 
 
 def traced_step(step, examples, eager=False):

@@ -1,7 +1,7 @@
 """A sweep kept in a folder as it is done, so that the same call goes on where it was.
 
 A file appears complete or not at all. The folder belongs to one experiment; another one is
-refused. Nothing in it is ever executed: arrays and text only.
+refused, and so is a file that is damaged. Nothing in it is ever executed: numbers and text only.
 """
 
 import contextlib
@@ -10,18 +10,30 @@ import inspect
 import json
 import os
 import tempfile
+import warnings
+import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+import lrsweep
 from lrsweep._examples import Stream
-from lrsweep._experiment import Outcome
+from lrsweep._experiment import Outcome, own_learning_rate
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: two calls at once in one folder go unnoticed
+    fcntl = None
+
+UNFINISHED = ".lrsweep_"  # how the name of a file begins that is being written
+SAME = 1e-3  # how far, relatively, two computers may differ in what a first update does
+STEPS = 0, 1, 2, 3, 10, 100, 1000, 10_000  # at which a schedule is asked
 
 
 class Keeper:
-    """What is done of a sweep, in a folder.
+    """What is done of a sweep, in a folder; a context that lets the folder go at its end.
 
     Parameters
     ----------
@@ -33,60 +45,100 @@ class Keeper:
     Raises
     ------
     ValueError
-        If the folder holds another experiment, or other files.
+        If the folder holds another experiment or other files, is damaged, or is in use.
     """
 
     def __init__(self, folder, description):
-        self.folder = Path(folder)
-        text = json.dumps(description, indent=1, sort_keys=True)
+        self.folder = _checked(folder)
+        self._lock = _locked(self.folder)
+        try:
+            for file in self.folder.glob(f"{UNFINISHED}*.tmp"):  # left by a call that was killed
+                file.unlink()
+            self._take(description)
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self, description):
+        """Write down whose folder it is, or check that it is this experiment's."""
         sheet = self.folder / "experiment.json"
         if sheet.exists():
-            _check_same(self.folder, json.loads(sheet.read_text(encoding="utf-8")), description)
+            _check_same(self.folder, _read_sheet(sheet), description)
             return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if any(file.name[0] != "." for file in self.folder.iterdir()):
             raise ValueError(
-                f"keep must be a new or empty folder, {str(folder)!r} holds other files"
+                f"keep must be a new or empty folder, {str(self.folder)!r} holds other files"
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
         with _whole(sheet) as file:
-            file.write(text.encode())
+            file.write(json.dumps(description, indent=1, sort_keys=True).encode())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        """Let other calls use the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def save(self, trial, outcome):
         """Keep what a finished training reported."""
-        arrays = {f"history/{name}": np.asarray(v) for name, v in outcome.history.items()}
+        arrays = {f"history/{name}": np.asarray(v, float) for name, v in outcome.history.items()}
         rest = {"diverged": outcome.diverged, "last_epoch": outcome.last_epoch}
         with _whole(self._file(trial)) as file:
-            np.savez(file, **arrays, **rest)
+            np.savez(file, **arrays, **rest, trial=[*trial])
 
     def load(self, trial):
         """Return the outcome of a training that is done, or None."""
         path = self._file(trial)
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            history = {
-                name.removeprefix("history/"): arrays[name]
-                for name in arrays.files
-                if name.startswith("history/")
-            }
-            return Outcome(history, bool(arrays["diverged"]), int(arrays["last_epoch"]))
+        arrays = _read(path, {"diverged", "last_epoch", "trial"})
+        history = _with_prefix(arrays, "history/")
+        lengths = {values.shape for values in history.values()}
+        if len(lengths) > 1 or not np.array_equal(arrays["trial"], [*trial]):
+            raise _damaged(path, "it holds something else")
+        return Outcome(history, bool(arrays["diverged"]), int(arrays["last_epoch"]))
 
     def save_part(self, trials, done, logs, state):
         """Keep how far a group of copies has come: epochs done, their logs, all variables."""
         arrays = {f"log/{name}": values for name, values in logs.items()}
-        arrays |= {f"state/{i}": tf.convert_to_tensor(v).numpy() for i, v in enumerate(state)}
+        for place, value in enumerate(state):
+            value = tf.convert_to_tensor(value).numpy()
+            arrays[f"state/{place}"] = np.frombuffer(value.tobytes(), np.uint8)
         with _whole(self._part(trials)) as file:
             np.savez(file, done=done, **arrays)
 
-    def load_part(self, trials):
-        """Return (epochs done, logs, list of arrays) of a group of copies, or None."""
+    def load_part(self, trials, like):
+        """Return (epochs done, logs, list of tensors) of a group of copies, or None.
+
+        Parameters
+        ----------
+        trials : list of Trial
+        like : list of tensor
+            Of the same shapes and types as what was given to `save_part`.
+        """
         path = self._part(trials)
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            logs = {n.removeprefix("log/"): arrays[n] for n in arrays.files if n[:4] == "log/"}
-            count = sum(name.startswith("state/") for name in arrays.files)
-            return int(arrays["done"]), logs, [arrays[f"state/{i}"] for i in range(count)]
+        arrays = _read(path, {"done", *(f"state/{place}" for place in range(len(like)))})
+        logs = _with_prefix(arrays, "log/")
+        shape = int(arrays["done"]), len(trials)
+        try:
+            state = [
+                tf.constant(
+                    arrays[f"state/{i}"].view(it.dtype.as_numpy_dtype).reshape(it.shape), it.dtype
+                )
+                for i, it in enumerate(like)
+            ]
+        except (TypeError, ValueError) as error:
+            raise _damaged(path, error) from error
+        if not logs or any(values.shape != shape for values in logs.values()):
+            raise _damaged(path, "the history has another length")
+        return shape[0], logs, state
 
     def forget_part(self, trials):
         """Remove what `save_part` wrote, once the trainings are kept."""
@@ -100,10 +152,48 @@ class Keeper:
         return self.folder / f"unfinished_{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
 
 
+def _checked(folder):
+    """Return the path of a folder, which is there now."""
+    if not isinstance(folder, (str, os.PathLike)) or not str(folder):
+        raise ValueError(f"keep must be the name of a folder, got {folder!r}")
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"keep must be a folder, {str(folder)!r} is a file")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _locked(folder):
+    """Keep other calls out of a folder; the lock ends with the process, however that ends.
+
+    Returns
+    -------
+    int or None
+        A file descriptor to be closed; None where there are no such locks.
+    """
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f"keep={str(folder)!r} is in use by another sweep: wait for it, or give this one a "
+            "folder of its own"
+        ) from None
+    except OSError:  # some network drives have no locks
+        os.close(handle)
+        return None
+    return handle
+
+
 @contextlib.contextmanager
 def _whole(path):
     """Give a file to write to, which gets its name when it is complete."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=UNFINISHED, suffix=".tmp", delete=False
+    ) as file:
         try:
             yield file
             file.flush()
@@ -116,19 +206,83 @@ def _whole(path):
             raise
 
 
+def _read(path, needed):
+    """Return the arrays of a file, of which some must be there."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+    if not needed <= arrays.keys():
+        raise _damaged(path, f"{', '.join(sorted(needed - arrays.keys()))} is missing")
+    return arrays
+
+
+def _with_prefix(arrays, prefix):
+    return {name.removeprefix(prefix): v for name, v in arrays.items() if name.startswith(prefix)}
+
+
+def _damaged(path, why):
+    return ValueError(
+        f"{str(path)!r} is damaged ({why}): delete this file, and the same call trains again what "
+        "it held"
+    )
+
+
+def _read_sheet(sheet):
+    try:
+        kept = json.loads(sheet.read_text(encoding="utf-8"))
+        if isinstance(kept, dict):
+            return kept
+        why = "no list of settings"
+    except ValueError as error:
+        why = error
+    raise ValueError(
+        f"{str(sheet)!r} is damaged ({why}), so nobody knows which experiment the folder holds: "
+        "give this one a new folder"
+    )
+
+
 def _check_same(folder, kept, now):
-    different = sorted(key for key in kept.keys() | now.keys() if kept.get(key) != now.get(key))
+    different = [key for key in sorted(kept.keys() | now.keys()) if not _same(kept, now, key)]
     if different:
+        shown = [
+            f"{key} ({kept.get(key)}, now {now.get(key)})"
+            if isinstance(now.get(key), (int, float)) and isinstance(kept.get(key), (int, float))
+            else key
+            for key in different
+        ]
         raise ValueError(
-            f"keep={str(folder)!r} holds another experiment: {', '.join(different)} differ. "
+            f"keep={str(folder)!r} holds another experiment, which differs in {', '.join(shown)}. "
             "Give this one a folder of its own, or delete that one"
         )
 
 
-def describe(experiment, model, rates, seeds, callbacks):
-    """Return what makes an experiment what it is, in a form that JSON can hold."""
+def _same(kept, now, key):
+    one, other = kept.get(key), now.get(key)
+    if key != "first update":
+        return one == json.loads(json.dumps(other))
+    if not isinstance(one, list) or len(one) != len(other):
+        return False
+    return bool(np.allclose(one, other, rtol=SAME, atol=1e-6, equal_nan=True))
+
+
+def describe(probe, rates, seeds, callbacks):
+    """Return what makes an experiment what it is, in a form that JSON can hold.
+
+    Parameters
+    ----------
+    probe : Probe
+        Of a new model of the first seed.
+    rates, seeds : array
+        `rates` is None where they are found on the way.
+    callbacks : list of keras.callbacks.Callback
+    """
+    experiment, model = probe.experiment, probe.model
+    compiled = dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
+    compiled.pop("optimizer", None)
     return {
-        "learning_rates": [float(rate) for rate in rates],
+        "learning_rates": None if rates is None else [float(rate) for rate in rates],
         "seeds": [int(seed) for seed in seeds],
         "epochs": experiment.epochs,
         "batch_size": experiment.batch_size,
@@ -136,12 +290,29 @@ def describe(experiment, model, rates, seeds, callbacks):
         "train_data": _hash_of_data(experiment.train),
         "validation_data": _hash_of_data(experiment.validation),
         "first weights": _hash(v.numpy() for v in model.variables),
-        "optimizer": _text(model.optimizer.get_config()),
-        "loss and metrics": _text(model.get_compile_config() or {}),
-        "build_model": _source(experiment.build_model),
+        "first update": _first_update(probe, int(seeds[0])),
+        "layers": _hash([np.frombuffer(_text(model).encode(), np.uint8)]),
+        "optimizer": _text(model.optimizer),
+        "schedule": _schedule(model.optimizer),
+        "loss and metrics": _text(compiled),
+        "build_model": _text(experiment.build_model),
         "callbacks": [_text(_settings(callback)) for callback in callbacks],
-        "versions": [keras.version(), tf.__version__],
+        "versions": [keras.version(), tf.__version__, lrsweep.__version__],
     }
+
+
+def _first_update(probe, seed):
+    """Return what a first update does, in numbers.
+
+    They show what no settings show: a value that a function takes from elsewhere, a layer that
+    hides one, a step of a model's own.
+    """
+    weights = [variable.numpy() for variable in probe.parts.weights]
+    seen = probe.run(1e-3, weights, probe.batches(seed)[:1])
+    arrays = [np.asarray(array) for values, _ in seen for array in values.values()]
+    floats = [array.astype(float) for array in arrays if array.dtype.kind in "fV" and array.size]
+    reported = [value for _, report in seen if report for value in report.values()]
+    return [float(np.mean(np.abs(array))) for array in floats] + reported
 
 
 def _settings(callback):
@@ -149,21 +320,52 @@ def _settings(callback):
     return {key: v for key, v in vars(callback).items() if isinstance(v, plain) and key[0] != "_"}
 
 
-def _text(config):
-    """Return a configuration as text, without the names that Keras numbers on."""
-    return json.dumps(_nameless(config), sort_keys=True, default=lambda it: type(it).__name__)
+def _schedule(optimizer):
+    """Return some values of a schedule, whatever it is; None if there is none."""
+    own = own_learning_rate(optimizer)
+    own = getattr(own, "schedule", own)
+    if not isinstance(own, keras.optimizers.schedules.LearningRateSchedule):
+        return None
+    return [f"{float(own(step)):.4g}" for step in STEPS]
 
 
-def _nameless(config):
-    if isinstance(config, dict):
-        return {key: _nameless(value) for key, value in config.items() if key != "name"}
-    return [_nameless(it) for it in config] if isinstance(config, (list, tuple)) else config
+def _text(thing):
+    """Return settings as text, without the names and numbers that Keras gives on the way."""
+    return json.dumps(_plain(thing), sort_keys=True)
 
 
-def _source(function):
+def _plain(thing):
+    """Return settings as what JSON can hold."""
+    if isinstance(thing, dict):
+        if thing.get("class_name") == "__lambda__":  # its code, with the place of its file
+            return "lambda"
+        skipped = "name", "shared_object_id", "registered_name", "learning_rate"
+        return {str(key): _plain(value) for key, value in thing.items() if key not in skipped}
+    if isinstance(thing, (list, tuple)):
+        return [_plain(it) for it in thing]
+    if isinstance(thing, str):
+        head, _, tail = thing.rpartition("_")
+        return head if tail.isdigit() else thing
+    if thing is None or isinstance(thing, (bool, int, float)):
+        return thing
+    if isinstance(thing, (np.ndarray, np.generic)):
+        return _hash([thing])
+    if inspect.isroutine(thing) or inspect.isclass(thing):
+        return _source(thing)
+    settings = {}
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a lambda
+        settings = thing.get_config()  # which not every model, loss or metric has
+    kind = type(thing)
+    own = not kind.__module__.startswith(("keras.", "builtins"))
+    return [kind.__name__, _plain(settings), *([_source(kind)] if own else [])]
+
+
+def _source(thing):
+    """Return the source of a function or class, or its name where there is no source."""
     with contextlib.suppress(OSError, TypeError):
-        return inspect.getsource(function)
-    return getattr(function, "__qualname__", type(function).__name__)
+        return inspect.getsource(thing)
+    return getattr(thing, "__qualname__", type(thing).__name__)
 
 
 def _hash_of_data(data):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lrsweep._experiment import flat_report
+
 SPARSE = (keras.losses.sparse_categorical_crossentropy, keras.losses.SparseCategoricalCrossentropy)
 ONE_HOT = (keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy)
 BINARY = (keras.losses.binary_crossentropy, keras.losses.BinaryCrossentropy)
@@ -36,6 +38,16 @@ def check_fresh(model, other):
     if any(v.trainable for v in shared):
         raise ValueError("build_model must make new weights at each call, got shared ones")
     return shared
+
+
+def check_methods(model):
+    """Refuse a model with methods of its own that a sweep would have to call and does not."""
+    for name in ("fit", "evaluate", "make_train_function", "make_test_function"):
+        if getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"build_model returns a {type(model).__name__} with its own {name}, which a sweep "
+                "does not call: move what it does to train_step or test_step"
+            )
 
 
 def check_compiled(model):
@@ -96,23 +108,36 @@ def directions(model, names):
     """Return which way is better, "min" or "max", by metric, for those where that is known.
 
     A loss is to be small. A metric of Keras says which way is better; others say nothing.
+
+    Parameters
+    ----------
+    model : keras.Model
+    names : list of str
+        What it reports, with "val_" and without.
     """
+    of_losses = getattr(model._compile_loss, "metrics", ())
     known = {"loss": "min"}
-    for metric in flat_metrics(model):
+    for name, metric in _metrics_by_name(model).items():
         way = {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None))
-        mine = [n for n in names if n == metric.name or n.endswith(f"_{metric.name}")]
-        for name in mine:
-            if known.setdefault(name, way) != way:
-                known[name] = None  # two metrics could be meant
-    known |= (
-        {f"{output}_loss": "min" for output in model.output_names or ()} if _named(model) else {}
-    )
-    known = {name: way for name, way in known.items() if way and name in names}
-    return known | {f"val_{name}": way for name, way in known.items()}
+        known[name] = "min" if any(metric is it for it in of_losses) else known.get(name, way)
+    known = {name: way for name, way in known.items() if way}
+    known |= {f"val_{name}": way for name, way in known.items()}
+    return {name: way for name, way in known.items() if name in names}
 
 
-def _named(model):
-    return bool(getattr(model, "output_names", None))
+def _metrics_by_name(model):
+    """Return a model's metrics by the names under which it reports them.
+
+    Nobody need know how Keras makes the names: each metric gives itself for its result.
+    """
+    metrics = [metric for metric in flat_metrics(model) if isinstance(metric, keras.Metric)]
+    for metric in metrics:
+        metric.result = lambda metric=metric: metric
+    try:
+        return flat_report(keras.Model.get_metrics_result(model))
+    finally:
+        for metric in metrics:
+            del metric.result
 
 
 def flat_metrics(model):

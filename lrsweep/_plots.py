@@ -13,8 +13,7 @@ MARK_LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
     """Draw a sweep, see `SweepResult.plot`."""
     one_of("metric", metric, result.metrics)
-    epoch = _place(epoch, result.metrics[metric].shape[2])
-    values = result.metrics[metric][:, :, epoch]
+    values, when = _at(result, metric, epoch)
     diverged = (result.diverged & np.isnan(values)).any(axis=1)
     own = axes is None
     axes = _new_axes() if own else axes
@@ -29,7 +28,7 @@ def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
         line.set_label(label or _mean_of(values.shape[1]))
         axes.legend()
         _fit_height(axes, values)
-    said = f"{_in_words(metric)} after epoch {epoch + 1} {_describe_sweep(line, values, diverged)}"
+    said = f"{_in_words(metric)} {when} {_describe_sweep(line, values, diverged)}"
     line.sentence = f"{label}: {said}" if label else said[0].upper() + said[1:]
     _tell(axes)
     return axes
@@ -74,11 +73,16 @@ def _new_axes():
     return plt.subplots()[1]
 
 
-def _place(epoch, epochs):
-    """Return the epoch counted from 0."""
+def _at(result, metric, epoch):
+    """Return a metric of shape (rates, seeds) after an epoch, and that epoch in words."""
+    epochs = result.metrics[metric].shape[2]
     if not isinstance(epoch, (int, np.integer)) or not -epochs <= epoch < epochs:
         raise ValueError(f"epoch must be from {-epochs} to {epochs - 1}, got {epoch!r}")
-    return int(epoch) % epochs
+    last = result.last_epochs
+    if epoch == -1 and last is not None and np.any((last != epochs - 1) & ~result.diverged):
+        return result.final(metric), "at the end of each training"
+    epoch = int(epoch) % epochs
+    return result.metrics[metric][:, :, epoch], f"after epoch {epoch + 1}"
 
 
 def _draw_mean(axes, rates, values, label, look):

@@ -1,6 +1,7 @@
 """What has to be found out about a model before it is swept, and refused if it can't be right."""
 
 import concurrent.futures
+import contextlib
 import logging
 from dataclasses import dataclass, field
 
@@ -10,16 +11,18 @@ import numpy as np
 from lrsweep._engines import Sweep
 from lrsweep._examples import Stream, check_data, weighted_by_class
 from lrsweep._experiment import Experiment, own_learning_rate
-from lrsweep._gate import UPDATES, Probe, shaken
 from lrsweep._keep import Keeper, describe
 from lrsweep._model_checks import (
     check_builder,
     check_fresh,
     check_labels,
+    check_methods,
     constant_scores,
     directions,
 )
+from lrsweep._probe import Probe
 from lrsweep._stopping import check_callbacks
+from lrsweep._surroundings import THREADS
 
 _log = logging.getLogger("lrsweep")
 
@@ -35,32 +38,35 @@ class Prepared:
     callbacks : list of keras.callbacks.Callback
     names : list of str
         What the model reports, with "val_" and without.
+    models : dict of keras.Model
+        New ones, of the first and the last seed. Sweeps leave them as they are.
+    probe : Probe
+        Of the first one.
+    directions, chance : dict
+        As in `SweepResult`.
     """
 
     experiment: Experiment
     seeds: np.ndarray
     callbacks: list
-    names: list = field(default_factory=list)
+    names: list
+    models: dict = field(default_factory=dict)
+    probe: Probe | None = None
+    directions: dict = field(default_factory=dict)
+    chance: dict = field(default_factory=dict)
 
     def sweep(self, rates, keep=None, executor=None, progress=True):
         """Train at these rates, with all seeds, and return the result."""
-        first, last = int(self.seeds[0]), int(self.seeds[-1])
-        model = self.experiment.build(first)
-        models = {first: model}
-        if last != first:
-            models[last] = self.experiment.build(last)
-        keeper = None
-        if keep is not None:
-            about = describe(self.experiment, model, rates, self.seeds, self.callbacks)
-            keeper = Keeper(keep, about)
-        names = [name for name in self.names if name[:4] != "val_"]
-        ways = directions(model, names)
-        chance = {}
-        if not isinstance(self.experiment.validation, Stream):
-            chance = constant_scores(model, self.experiment.validation, self.names)
-        sweep = Sweep(self.experiment, rates, self.seeds, self.names, self.callbacks, keeper)
-        sweep.run(models, Probe(model, self.experiment), executor, progress)
-        return sweep.result(chance, ways)
+        with self.keeper(keep, rates) as keeper:
+            sweep = Sweep(self.experiment, rates, self.seeds, self.names, self.callbacks, keeper)
+            sweep.run(self.models, self.probe, executor, progress)
+        return sweep.result(self.chance, self.directions)
+
+    def keeper(self, folder, rates):
+        """Return a `Keeper` for these rates, None among them, or a context without one."""
+        if folder is None:
+            return contextlib.nullcontext()
+        return Keeper(folder, describe(self.probe, rates, self.seeds, self.callbacks))
 
 
 def prepare(
@@ -97,8 +103,13 @@ def prepare(
     _check_shapes(train, validation)
     _check_executor(executor, train, validation)
     experiment = Experiment(build_model, train, validation, epochs, batch_size, shuffle)
-    model, other = experiment.build(int(seeds[0])), experiment.build(int(seeds[-1]))
-    shared = check_fresh(model, other) if len(seeds) > 1 else []
+    first, last = int(seeds[0]), int(seeds[-1])
+    models = {seed: experiment.build(seed) for seed in {first: 0, last: 0}}
+    model, other = models[first], models[last]
+    check_methods(model)
+    again = experiment.build(first)
+    shared = check_fresh(model, again)
+    _check_same_weights(model, again)
     for name, part in (("train_data", train), ("validation_data", validation)):
         if not isinstance(part, Stream):
             check_labels(model, part, name)
@@ -106,17 +117,32 @@ def prepare(
     schedule = isinstance(own, keras.optimizers.schedules.LearningRateSchedule)
     callbacks = check_callbacks(early_stopping, reduce_on_plateau, schedule)
     probe = Probe(model, experiment)
-    names = _first_update(probe, int(seeds[0]))
-    _check_rate_matters(probe, int(seeds[0]))
-    for variable in shared:
-        if id(variable) in probe.changed:
+    names, held_out_names = _first_update(probe, first)
+    if not probe.find_rate(first):
+        raise ValueError(
+            "changing the learning rate of the model's optimizer changes nothing: does its "
+            "train_step use another optimizer, or is every weight frozen? A sweep would compare "
+            "equal trainings"
+        )
+    for place, variable in enumerate(probe.parts.others):
+        if place in probe.changed and any(variable is it for it in shared):
             raise ValueError(
                 f"build_model must make new weights at each call: its models share "
                 f"{variable.path}, which training changes"
             )
     if len(seeds) > 1:
-        _check_seeds_matter(model, other, experiment)
-    return Prepared(experiment, seeds, callbacks, names + [f"val_{name}" for name in names])
+        _check_seeds_matter(probe, other, first, last)
+    names += [f"val_{name}" for name in held_out_names]
+    return Prepared(
+        experiment,
+        seeds,
+        callbacks,
+        names,
+        models,
+        probe,
+        directions(model, names),
+        {} if isinstance(validation, Stream) else constant_scores(model, validation, names),
+    )
 
 
 def _check_shapes(train, validation):
@@ -138,34 +164,40 @@ def _check_executor(executor, *data):
     if executor is None:
         return
     if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
-        raise ValueError(
-            "executor must run trainings in other processes or on other computers, not in "
-            "threads: the random seeds of Keras belong to the whole process"
-        )
+        raise ValueError(THREADS)
     if not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     if any(isinstance(part, Stream) for part in data):
         raise ValueError("a tf.data.Dataset can't be sent to an executor: leave executor out")
 
 
+def _check_same_weights(model, again):
+    """Refuse a builder whose models depend on more than the random seeds."""
+    for one, two in zip(model.variables, again.variables):
+        if not np.array_equal(one.numpy(), two.numpy(), equal_nan=one.dtype != "bool"):
+            raise ValueError(
+                "build_model must give the same model whenever the random seeds of Python, NumPy "
+                f"and Keras are set to the same numbers, but {one.path} differs: does it draw from "
+                "a generator of its own, such as numpy.random.default_rng() without a seed?"
+            )
+
+
 def _first_update(probe, seed):
-    """Let Keras make one update; return the names that it reports."""
-    weights = [v.numpy() for v in probe.model.trainable_variables]
-    _, logs = probe.run(1e-3, weights, probe.batches(seed)[:1])
-    for name, value in logs.items():
-        if np.size(value) != 1:
-            raise ValueError(f"metrics must be single numbers, {name} has {np.size(value)}")
+    """Let Keras make one update and one evaluation; return the names that they report."""
+    weights = [v.numpy() for v in probe.parts.weights]
+    seen = probe.run(1e-3, weights, probe.batches(seed)[:1])
+    logs, held_out = (report for _, report in seen if report is not None)
     if "loss" not in logs:
         raise ValueError(
             f"the model's train_step must report 'loss', for a sweep to know whether training "
             f"diverged; it reports {', '.join(sorted(logs)) or 'nothing'}"
         )
-    if not np.isfinite(float(logs["loss"])):
+    if not np.isfinite(logs["loss"]):
         raise ValueError(
-            f"the loss must be a finite number before the first update, it is {float(logs['loss'])}"
-            f": {_what_is_not_finite(probe.experiment.train)}"
+            f"the loss must be a finite number before the first update, it is {logs['loss']}: "
+            f"{_what_is_not_finite(probe.experiment.train)}"
         )
-    return list(logs)
+    return list(logs), list(held_out)
 
 
 def _what_is_not_finite(train):
@@ -181,33 +213,21 @@ def _what_is_not_finite(train):
     return "the data are finite, so look at the model's loss and its first weights"
 
 
-def _check_rate_matters(probe, seed):
-    """Refuse a model whose weights do not depend on its optimizer's learning rate."""
-    steps = getattr(probe.model.optimizer, "gradient_accumulation_steps", None) or 1
-    batches = (probe.batches(seed) * steps)[: max(UPDATES, steps)]
-    weights = shaken([v.numpy() for v in probe.model.trainable_variables], 0.3)
-    ends = [probe.run(rate, weights, batches)[0][-1] for rate in (0.01, 0.1)]
-    if all(
-        np.array_equal(ends[0][key], ends[1][key], equal_nan=True)
-        for key in ends[0]
-        if key != id(probe.rate)
-    ):
-        raise ValueError(
-            "changing the learning rate of the model's optimizer changes nothing: does its "
-            "train_step use another optimizer, or is every weight frozen? A sweep would compare "
-            "equal trainings"
-        )
-
-
-def _check_seeds_matter(model, other, experiment):
+def _check_seeds_matter(probe, other, first, last):
     """Refuse seeds that all give the same training; warn if only the batches differ."""
-    pairs = zip(model.variables, other.variables)
+    pairs = zip(probe.model.variables, other.variables)
     if not all(np.array_equal(one.numpy(), two.numpy()) for one, two in pairs):
         return
-    if isinstance(experiment.train, Stream) or not experiment.shuffle:
+    weights, stream = probe.weights(), isinstance(probe.experiment.train, Stream)
+    if not stream:
+        one, two = (
+            probe.run(probe.rate, weights, probe.batches(seed), probe.start)[-1][0]
+            for seed in (first, last)
+        )
+    if stream or all(np.allclose(one[key], two[key], 1e-4, 1e-6, True) for key in one):
         raise ValueError(
             "the seeds change nothing: build_model gives the same weights each time, and the "
-            "batches come in the same order. Let build_model set no seed, or say seeds=1"
+            "batches are the same. Let build_model set no seed, or say seeds=1"
         )
     _log.warning(
         "build_model gives the same weights with each seed: the seeds differ in the order of the "

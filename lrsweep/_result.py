@@ -1,8 +1,21 @@
 """What a sweep measured, and what was chosen from it."""
 
+import contextlib
+import json
+import os
+import uuid
+import zipfile
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from lrsweep._validation import one_of
+
+FORMAT = "lrsweep.SweepResult"
+VERSION = 1  # of the file that `SweepResult.save` writes
+_ARRAYS = ("learning_rates", "seeds", "diverged")
+_TEXTS = ("engine", "reason", "interrupted", "chance", "directions")
 
 
 @dataclass(frozen=True)
@@ -28,12 +41,13 @@ class SweepResult:
     directions : dict of str
         Where it is known, which way a metric is better: "min" or "max".
     last_epochs : int array of shape (rates, seeds), optional
-        The place of the epoch whose weights one would go on with: the last one trained, or the
-        best where early stopping restores it. None: the last of all.
+        The place, from 0, of the epoch whose weights one would go on with: the last one trained,
+        or the best where early stopping restores it; below 0 if there is none. None: the last of
+        all.
 
     Examples
     --------
-    The mean validation loss of each rate after the last epoch:
+    The mean validation loss of each rate at the end of training:
 
     >>> import numpy as np
     >>> result = SweepResult(
@@ -42,7 +56,7 @@ class SweepResult:
     ...     metrics={"val_loss": np.array([[[0.9, 0.8], [0.9, 0.6]], [[0.5, 0.2], [0.5, 0.4]]])},
     ...     diverged=np.zeros((2, 2), bool),
     ... )
-    >>> result.metrics["val_loss"][:, :, -1].mean(axis=1).round(3)
+    >>> result.final("val_loss").mean(axis=1).round(3)
     array([0.7, 0.3])
     """
 
@@ -56,6 +70,148 @@ class SweepResult:
     chance: dict = field(default_factory=dict)
     directions: dict = field(default_factory=dict)
     last_epochs: np.ndarray | None = None
+
+    def final(self, metric):
+        """Return a metric at the end of each training, where it was stopped early too.
+
+        Parameters
+        ----------
+        metric : str
+            One of the result's.
+
+        Returns
+        -------
+        float array of shape (rates, seeds)
+            nan where the training diverged.
+
+        Raises
+        ------
+        ValueError
+            If the result has no such metric.
+
+        Examples
+        --------
+        The second training was stopped after its first epoch:
+
+        >>> import numpy as np
+        >>> result = SweepResult(
+        ...     learning_rates=np.array([0.1]),
+        ...     seeds=np.array([0, 1]),
+        ...     metrics={"loss": np.array([[[0.9, 0.8], [0.7, np.nan]]])},
+        ...     diverged=np.zeros((1, 2), bool),
+        ...     last_epochs=np.array([[1, 0]]),
+        ... )
+        >>> result.final("loss")
+        array([[0.8, 0.7]])
+        """
+        values = self.metrics[one_of("metric", metric, self.metrics)]
+        last = values.shape[2] - 1
+        if self.last_epochs is not None:
+            last = np.minimum(self.last_epochs, last)
+        ends = np.take_along_axis(values, np.full(values.shape[:2], last)[:, :, np.newaxis], 2)
+        return np.where(self.diverged | (last < 0), np.nan, ends[:, :, 0])
+
+    def save(self, path):
+        """Write everything to one file, which `load` reads back exactly.
+
+        The file holds arrays and text, in NumPy's npz format: nothing in it is ever executed. It
+        appears complete or not at all, and replaces one of the same name.
+
+        Parameters
+        ----------
+        path : str or path
+            Such as "sweep.npz"; its folder must be there.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not there, or if an array holds anything but numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> losses = np.array([[[0.9, 0.8]], [[0.5, 0.2]]])  # 2 rates, 1 seed, 2 epochs
+        >>> result = SweepResult(
+        ...     np.array([0.01, 0.1]), np.array([7]), {"val_loss": losses}, np.zeros((2, 1), bool)
+        ... )
+        >>> result.save("sweep.npz")
+        >>> SweepResult.load("sweep.npz").final("val_loss")
+        array([[0.8],
+               [0.2]])
+        """
+        path = Path(os.path.realpath(path))
+        if not path.parent.is_dir():
+            raise ValueError(f"path must be in a folder that exists, {str(path.parent)!r} does not")
+        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
+        if self.last_epochs is not None:
+            arrays["last_epochs"] = np.asarray(self.last_epochs)
+        arrays |= {f"metric {i}": np.asarray(v) for i, v in enumerate(self.metrics.values())}
+        text = {name: getattr(self, name) for name in _TEXTS}
+        text |= {"format": FORMAT, "version": VERSION, "metrics": list(self.metrics)}
+        text = json.dumps(text, default=lambda number: number.item())  # one of NumPy's
+        if any(array.dtype.hasobject for array in arrays.values()):
+            raise ValueError("a result can be saved if its arrays hold numbers, some hold objects")
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            with open(part, "xb") as file:
+                np.savez(file, **arrays, text=np.array(text))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()
+
+    @classmethod
+    def load(cls, path):
+        """Read a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        SweepResult
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it was not written by `save`, not completely, or by a newer version of it.
+
+        Examples
+        --------
+        >>> with open("other.txt", "w") as file:
+        ...     _ = file.write("something else")
+        >>> SweepResult.load("other.txt")
+        Traceback (most recent call last):
+        ...
+        ValueError: path must be a file that SweepResult.save wrote, 'other.txt' is not one
+        """
+        if not Path(path).exists():
+            raise FileNotFoundError(f"there is no file {str(path)!r} to load a sweep from")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            text = json.loads(str(arrays["text"]))
+            if text["format"] != FORMAT:
+                raise KeyError("format")
+            version = text["version"]
+            if version <= VERSION:
+                names = [*_ARRAYS, *(["last_epochs"] if "last_epochs" in arrays else [])]
+                metrics = {n: arrays[f"metric {i}"] for i, n in enumerate(text["metrics"])}
+                fields = {name: arrays[name] for name in names}
+                return cls(metrics=metrics, **fields, **{name: text[name] for name in _TEXTS})
+        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"path must be a file that SweepResult.save wrote, {str(path)!r} is not one"
+            ) from error
+        raise ValueError(
+            f"{str(path)!r} was written by a newer lrsweep: its format has the version {version}, "
+            f"this lrsweep reads versions up to {VERSION}. Update lrsweep"
+        )
 
     def to_frame(self):
         """Return a pandas frame with a row for each learning rate, seed and epoch (from 1).
@@ -110,7 +266,8 @@ class SweepResult:
             Where to draw; their vertical axis stays as it is. Without, pyplot makes a new
             figure with a legend, and with a logarithmic vertical axis if values need it.
         epoch : int
-            Counted from 0; from the last, -1, backwards if negative.
+            Counted from 0; from the last, -1, backwards if negative. -1 is the end of each
+            training, where it was stopped early too.
         label : str, optional
             Of the line, for a legend. Dots and crosses have labels of their own, at the first
             sweep that is drawn on the axes.

@@ -1,10 +1,19 @@
 """One training after another, in plain Keras: the slow way that works for every model.
 
-`train_one` is the loop that `fit` goes through, and so defines the right answer;
-`lrsweep._vectorized` finds the same numbers faster.
+`train_one` is the loop that `fit` goes through, and so defines the right answer, its oddities
+included; `lrsweep._vectorized` finds the same numbers faster. Of a metric that returns its
+variable itself, for one, `fit` takes the value only after the validation.
 """
 
-from lrsweep._experiment import rate_variable, traced_step
+import numpy as np
+
+from lrsweep._experiment import (
+    choose_report,
+    flat_report,
+    rate_scale,
+    rate_variable,
+    traced_step,
+)
 from lrsweep._stopping import Watcher, make_outcome
 
 
@@ -33,16 +42,19 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
     -------
     Outcome
     """
-    model = experiment.build(seed)
-    variable, scale = rate_variable(model.optimizer, experiment)
+    model = experiment.build(seed, as_in_fit=True)
+    variable = rate_variable(model.optimizer)
+    scale = rate_scale(model.optimizer, experiment)
     variable.assign(rate * scale)
     train = traced_step(model.train_step, experiment.train, model.run_eagerly)
     test = traced_step(model.test_step, experiment.validation, model.run_eagerly)
     watcher, history = Watcher(callbacks, model, rate), {}
     for epoch in range(experiment.epochs):
-        logs = _one_pass(model, train, experiment.train_batches(seed, epoch))
-        validation = _one_pass(model, test, experiment.held_out_batches())
-        logs |= {f"val_{name}": value for name, value in validation.items()}
+        logs = one_pass(model, train, experiment.train_batches(seed, epoch))
+        model.reset_metrics()
+        held_out = as_floats(one_pass(model, test, experiment.held_out_batches()))
+        logs = as_floats(logs) | {f"val_{name}": value for name, value in held_out.items()}
+        model.reset_metrics()
         watcher.after_epoch(epoch, logs)
         if after_epochs:
             after_epochs(1)
@@ -57,11 +69,22 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
     return make_outcome(history, watcher)
 
 
-def _one_pass(model, step, batches):
-    """Go through batches; return what `fit` would report, as floats."""
-    model.reset_metrics()
+def one_pass(model, step, batches):
+    """Go through batches; return what `fit` would report."""
     for parts in batches:
         logs = step(*parts)
-    results = model.get_metrics_result()
-    chosen = results if set(results) == set(logs) else logs  # as Keras chooses
-    return {name: float(value) for name, value in chosen.items()}
+    return choose_report(model.get_metrics_result(), logs)
+
+
+def as_floats(report):
+    """Return what is reported as Python's floats.
+
+    Raises
+    ------
+    ValueError
+        If a metric is not a single number.
+    """
+    for name, value in flat_report(report).items():
+        if np.size(value) != 1:
+            raise ValueError(f"metrics must be single numbers, {name} has {np.size(value)}")
+    return {name: float(np.reshape(value, ())) for name, value in flat_report(report).items()}

@@ -46,7 +46,7 @@ def _apply_gradients(self, grads, trainable_variables):
     if self.use_ema:
         self._update_model_variables_moving_average(self._trainable_variables)
         if self.ema_overwrite_frequency:
-            due = (self._iterations.value + 1) % self.ema_overwrite_frequency == 0
+            due = (self.iterations + 1) % self.ema_overwrite_frequency == 0
             averages = self._model_variables_moving_average
             for variable, average in zip(self._trainable_variables, averages):
                 variable.assign(tf.where(due, average.value, variable.value))

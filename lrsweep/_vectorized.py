@@ -10,6 +10,7 @@ from lrsweep._copies import State
 from lrsweep._stopping import Watcher, make_outcome
 
 BLOCK = 0.5  # seconds between two looks at the progress bar and at Ctrl-C
+WRITING = 0.1  # at most this part of the time is spent on writing down how far a training has come
 
 
 def train_vectorized(copies, callbacks, record, after_epochs, keeper=None):
@@ -28,7 +29,8 @@ def train_vectorized(copies, callbacks, record, after_epochs, keeper=None):
         Where to write how far it has come after each block, and to go on from.
     """
     run = _Run(copies, callbacks, keeper)
-    after_epochs(run.done * len(copies.trials))
+    if run.done:
+        after_epochs(run.done * len(copies.trials))
     try:
         while not run.finished:
             after_epochs(run.one_block() * len(copies.trials))
@@ -47,10 +49,10 @@ class _Run:
         ]
         self.one_by_one = any(watcher.lowers_rate for watcher in self.watchers)
         self.block, self.done, self.state, self.logs = 1, 0, copies.first, {}
-        kept = keeper and keeper.load_part(copies.trials)
+        self.writing = 0.0
+        kept = keeper and keeper.load_part(copies.trials, tf.nest.flatten(tuple(copies.first)))
         if kept:
-            self.done, logs, arrays = kept
-            flat = [tf.constant(array) for array in arrays]
+            self.done, logs, flat = kept
             self.state = State(*tf.nest.pack_sequence_as(tuple(copies.first), flat))
             self._watch(logs)
 
@@ -64,13 +66,20 @@ class _Run:
         start = time.perf_counter()
         logs, self.state = self.copies.train(self.state, range(self.done, self.done + size))
         seconds = time.perf_counter() - start
-        self.block = 1 if self.one_by_one else max(1, int(size * BLOCK / seconds))
+        block = max(BLOCK, self.writing / WRITING)
+        self.block = 1 if self.one_by_one else max(1, int(size * block / seconds))
         self.done += size
         self._watch(logs)
         if self.keeper and not self.finished:
-            flat = tf.nest.flatten(tuple(self.state))
-            self.keeper.save_part(self.copies.trials, self.done, self.logs, flat)
+            self._write()
         return size
+
+    def _write(self):
+        """Write down how far the copies have come."""
+        start = time.perf_counter()
+        flat = tf.nest.flatten(tuple(self.state))
+        self.keeper.save_part(self.copies.trials, self.done, self.logs, flat)
+        self.writing = time.perf_counter() - start
 
     def _watch(self, logs):
         """Add what some epochs reported, and let the callbacks see it."""
@@ -82,8 +91,9 @@ class _Run:
                 watcher.after_epoch(epoch, {n: float(v[epoch, copy]) for n, v in self.logs.items()})
         if self.one_by_one:
             rates = [watcher.learning_rate for watcher in self.watchers]
-            rates = tf.constant(rates, tf.float32) * self.copies.scale
-            self.state = self.state._replace(memory=[*self.state.memory[:-1], rates])
+            *memory, own = self.state.memory
+            rates = tf.constant(rates, own.dtype) * self.copies.scale
+            self.state = self.state._replace(memory=[*memory, rates])
 
     def outcomes(self):
         """Yield (trial, outcome) for each copy, as far as it has come."""

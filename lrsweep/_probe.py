@@ -1,0 +1,244 @@
+"""A model on which Keras's own updates are tried, and that is afterwards as it was before."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from lrsweep._examples import Stream
+from lrsweep._experiment import (
+    ScaledSchedule,
+    choose_report,
+    own_learning_rate,
+    rate_scale,
+    schedule_rates,
+    traced_step,
+)
+from lrsweep._one_copy import parts_of
+from lrsweep._sequential import as_floats
+
+UPDATES = 3  # that are tried
+TRIES = 7  # learning rates that are tried
+MOVED = 0.003, 0.3  # by how much of their size two updates should move the weights
+
+
+class Probe:
+    """A model on which Keras's own updates are tried; its values are put back after each try.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built.
+    experiment : Experiment
+
+    Attributes
+    ----------
+    changed : set of int
+        The places, among its `others`, of variables that an update or an evaluation has changed.
+    start : int
+        The count of updates to begin with: gathered gradients and averages are then used within
+        two updates, and a schedule is not at zero.
+    rate : float
+        A learning rate that moves the weights, but not far; see `find_rate`.
+    """
+
+    def __init__(self, model, experiment):
+        self.model, self.experiment = model, experiment
+        self.parts = parts_of(model)
+        self.scale = rate_scale(model.optimizer, experiment)
+        count = model.optimizer._iterations
+        unique = {id(v): v for v in [v for part in self.parts for v in part] + [count]}
+        self.variables = list(unique.values())
+        eager = model.run_eagerly or _same_when_eager(model, experiment)
+        self.train_step = traced_step(model.train_step, experiment.train, eager)
+        self.test_step = traced_step(model.test_step, experiment.validation, eager)
+        self.first = [v.numpy() for v in self.variables]
+        self.changed, self.rate = set(), 0.01
+        self.start = _telling_start(model.optimizer, experiment)
+
+    def constants(self, others):
+        """Return the places of variables that no training changes and that all models share.
+
+        Parameters
+        ----------
+        others : list of keras.Model
+
+        Returns
+        -------
+        set of int
+            Places among the model's `others`, known after `run`.
+        """
+        theirs = [parts_of(model).others for model in others]
+        return {
+            place
+            for place, mine in enumerate(self.parts.others)
+            if place not in self.changed
+            and all(np.array_equal(mine.numpy(), their[place].numpy()) for their in theirs)
+        }
+
+    def put_back(self):
+        """Give all variables the values that they had at first."""
+        for variable, value in zip(self.variables, self.first):
+            variable.assign(value)
+
+    def values(self):
+        """Return the values of all variables now, by the variable's identity."""
+        return {id(v): v.numpy() for v in self.variables}
+
+    def weights(self):
+        """Return first weights that are nowhere zero."""
+        return shaken([v.numpy() for v in self.parts.weights], 0.3)
+
+    def rows(self, seed):
+        """Return the examples of some batches: a whole one, an incomplete one, one all twice."""
+        order, size = self.experiment.order(seed, 0), self.experiment.batch_size
+        last = (len(order) - 1) // size * size
+        twice = order[: max(1, size // 2)]
+        return [order[:size], order[last:], np.concatenate([twice, twice])]
+
+    def batches(self, seed):
+        """Return the first batches of a seed's training."""
+        epochs = (self.experiment.train_batches(seed, epoch) for epoch in range(UPDATES))
+        return list(itertools.islice(itertools.chain.from_iterable(epochs), UPDATES))
+
+    def run(self, learning_rate, weights, batches, start=None):
+        """Let Keras make some updates, evaluate the last validation batch, and update once more.
+
+        The metrics are reset before the first, before the evaluation, and after it.
+
+        Parameters
+        ----------
+        learning_rate : float
+        weights : list of array
+            To begin with.
+        batches : list
+            The last one is for after the evaluation, unless it is the only one.
+        start : int, optional
+            The count of updates to begin with.
+
+        Returns
+        -------
+        list of (dict, dict or None)
+            At first, after each update, after those before the evaluation, after the evaluation,
+            and after the last update: `values`, and what would be reported in the latter three.
+        """
+        self.put_back()
+        self.parts.memory[-1].assign(learning_rate * self.scale)
+        if start is not None:
+            self.model.optimizer._iterations.assign(start)
+        for variable, value in zip(self.parts.weights, weights):
+            variable.assign(value)
+        self.model.reset_metrics()
+        seen = [(self.values(), None)]
+        for batch in batches[:-1] or batches:
+            logs = self.train_step(*batch)
+            seen.append((self.values(), None))
+        seen.append((self.values(), self._report(logs)))
+        self.model.reset_metrics()
+        seen.append(self._done(self.test_step, self._last_held_out()))
+        if len(batches) > 1:
+            self.model.reset_metrics()
+            seen.append(self._done(self.train_step, batches[-1]))
+        self._note_changes(seen)
+        self.put_back()
+        return seen
+
+    def _done(self, step, batch):
+        logs = step(*batch)
+        return self.values(), self._report(logs)
+
+    def _report(self, logs):
+        return as_floats(choose_report(self.model.get_metrics_result(), logs))
+
+    def _last_held_out(self):
+        data = self.experiment.validation
+        if isinstance(data, Stream):
+            return next(iter(data.batches()))
+        size = self.experiment.batch_size
+        return data.rows(slice((len(data) - 1) // size * size, None))
+
+    def _note_changes(self, seen):
+        first = {id(v): value for v, value in zip(self.variables, self.first)}
+        for place, variable in enumerate(self.parts.others):
+            key = id(variable)
+            if any(not np.array_equal(first[key], values[key]) for values, _ in seen):
+                self.changed.add(place)
+
+    def find_rate(self, seed):
+        """Look for a learning rate that moves the weights, by 0.3 % to 30 % of their size.
+
+        Parameters
+        ----------
+        seed : int
+            Of the batches.
+
+        Returns
+        -------
+        bool
+            Whether two learning rates have led to different values anywhere.
+        """
+        weights, batches = self.weights(), self.batches(seed)
+        rates, ends = [0.01, 0.1], []
+        while len(ends) < len(rates):
+            rate = rates[len(ends)]
+            seen = self.run(rate, weights, batches, self.start)
+            moved = self._moved(weights, seen[max(1, len(batches) - 1)][0])
+            ends.append((moved, seen[-1][0]))
+            if len(ends) == len(rates) and len(rates) < TRIES:
+                if all(moved < MOVED[0] for moved, _ in ends):
+                    rates.append(max(rates) * 10)
+                elif not any(moved < MOVED[1] for moved, _ in ends):
+                    rates.append(min(rates) / 10)
+        fits = [MOVED[0] <= moved <= MOVED[1] for moved, _ in ends]
+        self.rate = rates[fits.index(True)] if any(fits) else rates[0]
+        own = id(self.parts.memory[-1])
+        return any(
+            not np.array_equal(ends[0][1][key], values[key], equal_nan=True)
+            for _, values in ends[1:]
+            for key in values
+            if key != own
+        )
+
+    def _moved(self, weights, values):
+        """Return by how much of its size the most moved weight has moved: inf if that is nan."""
+        moved = 0.0
+        for variable, first in zip(self.parts.weights, weights):
+            typical = np.sqrt(np.mean(np.square(first, dtype=float)))
+            change = np.abs(np.asarray(values[id(variable)], float) - first) / typical
+            moved = max(moved, np.max(np.nan_to_num(change, nan=np.inf), initial=0))
+        return moved
+
+
+def shaken(weights, size, seed=0):
+    """Return weights with noise added, relative to the typical size of each: 0.1 if all are 0."""
+    random = np.random.default_rng(seed)
+    moved = []
+    for value in weights:
+        typical = np.sqrt(np.mean(np.square(value, dtype=float))) or 0.1
+        noise = random.normal(size=value.shape) * typical * size
+        moved.append((value + noise).astype(value.dtype))
+    return moved
+
+
+def _same_when_eager(model, experiment):
+    """Tell whether a model does the same untraced, so that nobody need wait for the tracing.
+
+    That is so for one output, Keras's own layers, and no state: nothing then depends on how often
+    Python runs through the model, or on whether the size of a batch is known beforehand.
+    """
+    one_output = len(tf.nest.flatten(experiment.train.specs()[1])) == 1
+    parts = [model, *model._flatten_layers()]
+    own = all(type(part).__module__.startswith("keras.") for part in parts)
+    return one_output and own and not model.non_trainable_variables
+
+
+def _telling_start(optimizer, experiment):
+    """Return the count of updates before which an optimizer soon does all that it ever does."""
+    every = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+    if getattr(optimizer, "use_ema", False):
+        every *= optimizer.ema_overwrite_frequency or 1
+    first = max(every - 2, 0)
+    if isinstance(own_learning_rate(optimizer), ScaledSchedule):
+        rates = schedule_rates(optimizer, experiment)[first + 1 :: every]
+        first += every * int(np.argmax(rates)) if len(rates) else 0
+    return first

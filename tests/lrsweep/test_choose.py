@@ -1,0 +1,426 @@
+"""What is chosen from a sweep and why, what is refused, and results kept in a file."""
+
+import json
+import os
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lrsweep import SweepResult, _choose, choose_learning_rate
+
+
+def table(values, rates=None, metric="val_loss", **more):
+    """Return a result of one epoch from a table of shape (rates, seeds)."""
+    values = np.array(values, dtype=float)
+    rates = np.geomspace(0.001, 1, len(values)) if rates is None else np.array(rates, dtype=float)
+    more = {"diverged": np.isnan(values)} | more
+    return SweepResult(rates, np.arange(values.shape[1]), {metric: values[:, :, None]}, **more)
+
+
+# --- Which way is better ---
+
+
+@pytest.mark.parametrize("metric", ["val_acc", "val_auc", "val_my_error", "f1", "val_accuracy"])
+def test_nobody_guesses_which_way_a_metric_is_better(metric):
+    values = [[0.2, 0.2], [0.9, 0.8], [0.5, 0.6], [0.1, 0.0], [0.3, 0.3]]
+    rates = [1.0, 2.0, 3.0, 4.0, 5.0]
+    with pytest.raises(ValueError, match=f"which way {metric} is better.*mode='max'.*mode='min'"):
+        choose_learning_rate(table(values, rates, metric), metric)
+    for way, best in (("max", 2.0), ("min", 4.0)):
+        known = table(values, rates, metric, directions={metric: way})
+        assert choose_learning_rate(known, metric).best == best
+        assert choose_learning_rate(table(values, rates, metric), metric, mode=way).best == best
+        other = {"max": "min", "min": "max"}[way]
+        assert choose_learning_rate(known, metric, mode=other).best != best  # what is said counts
+
+
+@pytest.mark.parametrize("metric", ["loss", "val_loss"])
+def test_a_loss_is_to_be_small(metric):
+    values = [[3.0, 3.1], [1.0, 1.1], [2.0, 2.1]]
+    assert choose_learning_rate(table(values, [1, 2, 3], metric), metric).best == 2.0
+    with pytest.raises(ValueError, match=f"mode must be 'min' for {metric}"):
+        choose_learning_rate(table(values, [1, 2, 3], metric), metric, mode="max")
+    with pytest.raises(ValueError, match="mode must be one of max, min, got 'up'"):
+        choose_learning_rate(table(values, [1, 2, 3], metric), metric, mode="up")
+
+
+# --- The plateau ---
+
+
+def landscape(seed, flat, seeds, slope=3.0, seed_effect=3.0, rates=21):
+    """Return losses of a flat region in the middle, walls beside it, and the region's ends.
+
+    A single training scatters with standard deviation 1; the walls rise by `slope` at each rate.
+    """
+    draw = np.random.default_rng(seed)
+    off = np.maximum(np.abs(np.arange(rates) - rates // 2) - flat // 2, 0)
+    losses = slope * off[:, None] + draw.normal(size=(rates, seeds))
+    losses += seed_effect * draw.normal(size=seeds)
+    return 100 + losses, (int(np.argmin(off)), rates - 1 - int(np.argmin(off)))
+
+
+def plateaus(flat, seeds, sweeps=60, change=lambda losses: None, **named):
+    """Return the ends of the plateaus found in several sweeps, as places, and the true ones."""
+    found = []
+    for seed in range(sweeps):
+        losses, true = landscape(seed, flat, seeds, **named)
+        change(losses)
+        choice = choose_learning_rate(table(losses, np.arange(1.0, 22.0)))
+        found.append([int(rate) - 1 for rate in choice.plateau])
+    return np.array(found), true
+
+
+def widths(found):
+    return np.mean(found[:, 1] - found[:, 0] + 1)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10, 20])
+@pytest.mark.parametrize("flat", [1, 5, 9])
+def test_a_flat_region_is_found_whole_however_many_seeds_there_are(flat, seeds):
+    found, (low, high) = plateaus(flat, seeds)
+    whole = (found[:, 0] <= low) & (found[:, 1] >= high)
+    assert np.mean(whole) > 0.85  # 95 % are aimed at
+    assert flat - 1 < widths(found) < flat + 1.1
+
+
+def test_two_seeds_are_enough_for_an_idea():
+    found, (low, high) = plateaus(5, 2)
+    assert np.mean((found[:, 0] <= low) & (found[:, 1] >= high)) > 0.85
+    assert widths(found) < 9
+
+
+def test_what_a_seed_gives_to_all_rates_cancels():
+    quiet, _ = plateaus(5, 5, seed_effect=0.0)
+    loud, _ = plateaus(5, 5, seed_effect=1000.0)
+    np.testing.assert_array_equal(quiet, loud)
+
+
+def test_one_noisy_rate_does_not_widen_the_plateau():
+    def fail_once(losses):
+        losses[13, 1] += 40  # a rate on the cliff: one seed in five fails
+
+    found, _ = plateaus(5, 5)
+    noisy, _ = plateaus(5, 5, change=fail_once)
+    assert widths(noisy) == pytest.approx(widths(found), abs=0.2)
+    assert noisy[:, 1].max() < 13
+
+
+def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
+    def scatter(losses):
+        losses[10] += [-5, 5, -5, 5, -1]  # mean -0.2
+
+    found, _ = plateaus(5, 5)
+    noisy, _ = plateaus(5, 5, change=scatter)
+    assert widths(noisy) == pytest.approx(widths(found), abs=0.5)
+
+
+def test_a_slope_is_seen_with_more_seeds():
+    few, many = (widths(plateaus(1, seeds, slope=0.5)[0]) for seeds in (3, 30))
+    assert many < 0.6 * few
+
+
+def test_the_choice_is_nearest_to_the_middle_whatever_the_order():
+    values = [[2.0, 2.2], [1.02, 1.1], [1.0, 1.1], [1.04, 1.05], [1.01, 1.11], [3.0, 3.0]]
+    rates = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
+    for order in (slice(None), slice(None, None, -1)):
+        choice = choose_learning_rate(table(values[order], rates[order]))
+        assert choice.best == 0.03
+        assert choice.mean == pytest.approx(1.045)
+        assert choice.standard_error == pytest.approx(0.005)
+        assert choice.plateau == (0.003, 0.1)
+        assert choice.learning_rate == 0.01  # the smaller of the two beside the middle
+        said = choice.explanation
+        assert "0.03 has the best val_loss 1.045 ± 0.005, the mean and standard error of 2" in said
+        assert "rates from 0.003 to 0.1 are at most 0.015 behind it" in said
+
+
+def test_a_plateau_of_one_rate_says_so():
+    losses, _ = landscape(0, 1, 5, slope=30)
+    choice = choose_learning_rate(table(losses))
+    assert choice.plateau == (choice.best, choice.best)
+    assert "further behind than luck alone puts them" in choice.explanation
+
+
+def test_a_plateau_at_the_end_says_so():
+    values = [[1.02, 1.1], [1.0, 1.08], [1.04, 1.05], [1.01, 1.11]]
+    choice = choose_learning_rate(table(values, [0.1, 0.2, 0.4, 0.8]))
+    assert (choice.best, choice.plateau) == (0.2, (0.1, 0.8))
+    assert "The plateau reaches the end of the sweep and may go on." in choice.explanation
+
+
+def test_luck_is_tukey_s_studentized_range():
+    stats = pytest.importorskip("scipy.stats")
+    for count in (8, 11, 20):  # with many seeds it hardly matters how the scatter is measured
+        expected = stats.studentized_range.ppf(0.95, count, 1000)
+        assert _choose._luck(count, min(count - 1, 10), 100) == pytest.approx(expected, rel=0.12)
+
+
+# --- One seed, equal seeds, ties ---
+
+
+def test_a_single_seed_gives_neither_error_nor_plateau():
+    accuracy = [[0.7889], [0.8240], [0.8240], [0.7889]]
+    result = table(accuracy, [1e-4, 1e-3, 1e-2, 1e-1], metric="val_accuracy")
+    choice = choose_learning_rate(result, "val_accuracy", mode="max")
+    assert (choice.learning_rate, choice.plateau) == (1e-3, (1e-3, 1e-3))
+    assert np.isnan(choice.standard_error)
+    assert "with a single seed, so nobody knows what luck did" in choice.explanation
+    assert "±" not in choice.explanation
+
+
+def test_identical_seeds_count_as_one():
+    """A builder that sets a seed gives "0.403 ± 0, the mean and standard error of 10 seeds"."""
+    values = np.repeat([[0.9], [0.403], [0.41], [0.9]], 10, axis=1)
+    choice = choose_learning_rate(table(values))
+    assert choice.plateau == (choice.best, choice.best)
+    assert np.isnan(choice.standard_error)
+    assert "all 10 seeds gave identical numbers and count as one" in choice.explanation
+    assert "±" not in choice.explanation
+
+
+def test_seeds_that_agree_in_the_best_metric_only_are_not_called_identical():
+    accuracy = np.array([[0.5, 0.6], [1.0, 1.0], [1.0, 1.0], [0.9, 0.8]])
+    loss = np.array([[2.0, 2.1], [0.3, 0.4], [0.2, 0.2], [0.5, 0.4]])
+    metrics = {"val_accuracy": accuracy[:, :, None], "val_loss": loss[:, :, None]}
+    result = SweepResult(np.array([0.1, 0.2, 0.4, 0.8]), np.arange(2), metrics, accuracy < 0)
+    choice = choose_learning_rate(result, "val_accuracy", mode="max")
+    assert choice.best == 0.4
+    assert choice.standard_error == 0
+    said = choice.explanation
+    assert "2 learning rates share the best val_accuracy, 1: 0.2 and 0.4." in said
+    assert "0.4 is the one of them with the smallest val_loss, 0.2." in said
+    assert "0.4 has the best val_accuracy 1, the same with each of 2 seeds." in said
+    assert "±" not in said
+
+
+def test_a_tie_without_a_loss_goes_to_the_smaller_rate():
+    values = [[0.5, 0.6], [0.8, 0.9], [0.9, 0.8], [0.8, 0.9], [0.1, 0.2]]
+    result = table(values, [1, 2, 4, 8, 16], "val_accuracy")
+    choice = choose_learning_rate(result, "val_accuracy", mode="max")
+    assert choice.best == 2
+    assert "3 learning rates share the best val_accuracy, 0.85: 2, 4 and 8." in choice.explanation
+    assert "2 is the smallest of them." in choice.explanation
+    assert "are as good" in choice.explanation
+
+
+# --- What is not a finite number ---
+
+
+def test_a_rate_with_one_diverged_seed_is_not_chosen():
+    values = [[1.0, 1.0], [0.1, np.nan], [0.9, 0.95], [1.0, 1.1]]
+    choice = choose_learning_rate(table(values, [0.1, 0.2, 0.3, 0.4]))
+    assert choice.learning_rate == 0.3
+    assert "not a finite number" not in choice.explanation
+
+
+def test_a_metric_that_is_nan_is_not_called_diverged():
+    auc = [[0.6, 0.6], [0.8, 0.9], [np.nan, 0.99], [0.7, np.nan], [0.5, 0.5]]
+    result = table(auc, [1, 2, 3, 4, 5], "val_auc", diverged=np.zeros((5, 2), bool))
+    choice = choose_learning_rate(result, "val_auc", mode="max")
+    assert choice.best == 2
+    assert "val_auc is not a finite number with some seed at 3 and 4, although the loss is" in (
+        choice.explanation
+    )
+    everywhere = table(np.full((5, 2), np.nan), None, "val_auc", diverged=np.zeros((5, 2), bool))
+    message = "val_auc is not a finite number .* at 5 rates from 0.001 to 1, although the loss"
+    with pytest.raises(ValueError, match=message) as refusal:
+        choose_learning_rate(everywhere, "val_auc", mode="max")
+    assert "diverged" not in str(refusal.value)
+
+
+def test_nan_and_divergence_are_told_apart():
+    diverged = np.array([[False, False], [True, False], [True, True]])
+    result = table(np.full((3, 2), np.nan), [1, 2, 3], "val_auc", diverged=diverged)
+    message = "val_auc is not .* at 1, although .* At 2 and 3 a training diverged"
+    with pytest.raises(ValueError, match=message):
+        choose_learning_rate(result, "val_auc", mode="max")
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "message"),
+    [
+        ([[1.0], [2.0], [3.0]], {}, "the smallest of the sweep: sweep smaller ones"),
+        ([[3.0], [2.0], [1.0]], {}, "the largest of the sweep: sweep larger ones"),
+        ([[np.nan], [np.nan], [np.nan]], {}, "every learning rate diverged"),
+        ([[1.2], [1.099], [1.2]], {"chance": {"val_loss": 1.0986}}, "better than a constant"),
+        ([[1.2], [0.5], [1.2]], {"interrupted": True}, "interrupted"),
+    ],
+)
+def test_there_is_no_choice_without_evidence(values, more, message):
+    with pytest.raises(ValueError, match=message):
+        choose_learning_rate(table(values, [0.01, 0.1, 1.0], **more))
+    with pytest.raises(ValueError, match="metric must be one of"):
+        choose_learning_rate(table(values, [0.01, 0.1, 1.0], **more), "speed")
+
+
+# --- The end of training ---
+
+
+def stopped_early():
+    losses = np.array(
+        [
+            [[3.0, 2.0, 1.9], [3.0, 2.5, 2.0]],
+            [[2.0, 0.5, np.nan], [2.0, 0.3, 0.6]],  # stopped; the best epoch restored
+            [[2.0, 1.0, 0.9], [2.0, np.nan, np.nan]],  # one diverged
+            [[2.0, 1.5, 1.4], [2.0, 1.5, 1.3]],
+        ]
+    )
+    diverged = np.zeros((4, 2), bool)
+    diverged[2, 1] = True
+    last = np.array([[2, 2], [1, 1], [2, 0], [2, 2]])
+    rates = np.array([0.1, 0.2, 0.4, 0.8])
+    return SweepResult(rates, np.arange(2), {"val_loss": losses}, diverged, last_epochs=last)
+
+
+def test_the_last_epoch_that_counts_is_used():
+    result = stopped_early()
+    expected = [[1.9, 2.0], [0.5, 0.3], [0.9, np.nan], [1.4, 1.3]]
+    np.testing.assert_array_equal(result.final("val_loss"), expected)
+    choice = choose_learning_rate(result)
+    assert (choice.best, choice.mean) == (0.2, pytest.approx(0.4))
+    with pytest.raises(ValueError, match="metric must be one of val_loss, got 'loss'"):
+        result.final("loss")
+
+
+def test_without_last_epochs_the_last_of_all_counts():
+    result = stopped_early()
+    plain = SweepResult(result.learning_rates, result.seeds, result.metrics, result.diverged)
+    np.testing.assert_array_equal(plain.final("val_loss"), result.metrics["val_loss"][:, :, -1])
+
+
+def test_an_epoch_that_was_cut_off_means_the_last_one():
+    result = stopped_early()
+    shorter = {"val_loss": result.metrics["val_loss"][:, :, :2]}
+    cut = SweepResult(
+        result.learning_rates,
+        result.seeds,
+        shorter,
+        result.diverged,
+        last_epochs=result.last_epochs,
+    )
+    assert cut.final("val_loss")[0].tolist() == [2.0, 2.5]
+    none = replace(result, last_epochs=np.full((4, 2), -1))
+    assert np.isnan(none.final("val_loss")).all()
+
+
+def test_a_figure_shows_the_end_of_each_training():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    axes = pyplot.figure().subplots()
+    stopped_early().plot(axes=axes)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.95, 0.4, np.nan, 1.35])
+    assert "at the end of each training" in axes.alt_text
+    second = pyplot.figure().subplots()
+    stopped_early().plot(axes=second, epoch=1)
+    assert "after epoch 2" in second.alt_text
+    pyplot.close("all")
+
+
+# --- Results in a file ---
+
+
+def full_result():
+    draw = np.random.default_rng(0)
+    metrics = {
+        "val_loss": draw.normal(size=(3, 2, 4)),
+        "a/b é": draw.normal(size=(3, 2, 4)).astype("float32"),
+    }
+    metrics["val_loss"][0, 1, 2:] = np.nan
+    return SweepResult(
+        learning_rates=np.geomspace(1e-5, 0.3, 3),
+        seeds=np.array([7, 2**32 - 1]),
+        metrics=metrics,
+        diverged=np.isnan(metrics["val_loss"][:, :, -1]),
+        engine="sequential",
+        reason="zwölf 'Gründe' \N{SNOWMAN}\n",
+        interrupted=np.True_,
+        chance={"val_loss": 0.1 + 0.2, "a/b é": np.float32(0.1), "c": np.nan},
+        directions={"a/b é": "max"},
+        last_epochs=np.array([[3, 1], [3, 3], [0, -1]]),
+    )
+
+
+def assert_same(one, other):
+    for name, value in vars(one).items():
+        twin = vars(other)[name]
+        if isinstance(value, np.ndarray):
+            assert value.dtype == twin.dtype
+        if name == "metrics":
+            assert list(value) == list(twin)
+            for metric in value:
+                assert value[metric].dtype == twin[metric].dtype
+                np.testing.assert_array_equal(value[metric], twin[metric])
+        else:
+            np.testing.assert_equal(twin, value)
+
+
+def test_a_result_comes_back_exactly(tmp_path):
+    for name, result in (("sweep", full_result()), ("ü.npz", stopped_early())):
+        result.save(tmp_path / name)
+        assert_same(result, SweepResult.load(tmp_path / name))
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        (tmp_path / name).unlink()
+    loaded = table([[1.0]])
+    loaded.save(str(tmp_path / "no_last_epochs"))
+    assert SweepResult.load(str(tmp_path / "no_last_epochs")).last_epochs is None
+
+
+def test_nothing_in_the_file_is_pickled(tmp_path, monkeypatch):
+    monkeypatch.setattr(pickle, "dump", lambda *args, **named: pytest.fail("pickled"))
+    full_result().save(tmp_path / "sweep")
+    with np.load(tmp_path / "sweep", allow_pickle=False) as file:
+        assert json.loads(str(file["text"]))["format"] == "lrsweep.SweepResult"
+        assert not any(file[name].dtype.hasobject for name in file.files)
+    with pytest.raises(ValueError, match="some hold objects"):
+        SweepResult(np.array([0.1]), np.array([None]), {}, np.array([True])).save(tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "sweep.npz"
+    stopped_early().save(path)
+    before = path.read_bytes()
+
+    def interrupt(file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        full_result().save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def other_files(folder):
+    """Yield files that no sweep was saved to."""
+    (folder / "text").write_text("learning_rates")
+    (folder / "empty").write_bytes(b"")
+    np.save(folder / "array.npy", np.ones(3))
+    np.savez(folder / "arrays.npz", learning_rates=np.ones(3))
+    np.savez(folder / "foreign.npz", text=np.array(json.dumps({"format": "else"})))
+    (folder / "pickle").write_bytes(pickle.dumps({"a": 1}))
+    full_result().save(folder / "whole")
+    (folder / "half").write_bytes((folder / "whole").read_bytes()[:700])
+    (folder / "folder").mkdir()
+    return [path for path in folder.iterdir() if path.name != "whole"]
+
+
+def test_other_files_are_refused(tmp_path):
+    files = other_files(tmp_path)
+    assert len(files) == 8
+    for path in files:
+        with pytest.raises(ValueError, match=r"SweepResult\.save wrote, .* is not one"):
+            SweepResult.load(path)
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
+        SweepResult.load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="path must be in a folder that exists"):
+        full_result().save(tmp_path / "nowhere" / "sweep")
+
+
+def test_a_file_of_a_newer_version_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("lrsweep._result.VERSION", 2)
+    full_result().save(tmp_path / "sweep")
+    monkeypatch.setattr("lrsweep._result.VERSION", 1)
+    with pytest.raises(ValueError, match=r"written by a newer lrsweep: .* version 2"):
+        SweepResult.load(tmp_path / "sweep")

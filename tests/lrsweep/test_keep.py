@@ -1,0 +1,602 @@
+"""A sweep kept in a folder: killed at any moment it goes on, and nothing else gets in."""
+
+import functools
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Executor, Future
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from lrsweep import _keep, _sequential, _vectorized, sweep_learning_rates
+from lrsweep._copies import Copies
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 4)).astype("float32")
+Y = (X[:, 0] > X[:, 1]).astype("int32")
+TRAIN, HELD_OUT = (X[:90], Y[:90]), (X[90:], Y[90:])
+ENGINES = {"vectorized": False, "sequential": True}
+
+
+def builder(
+    drop=0.2, optimizer=lambda: keras.optimizers.Adam(), loss="sparse_categorical_crossentropy",
+    metrics=("accuracy",), eager=False, dtype=None, hidden=0.0,
+):  # fmt: skip
+    def build():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "tanh", dtype=dtype)])
+        model.add(keras.layers.Dropout(drop))
+        model.add(keras.layers.Dense(2, activation=lambda x: keras.ops.softmax(x * (1 + hidden))))
+        model.compile(optimizer(), loss, metrics=list(metrics), run_eagerly=eager)
+        return model
+
+    return build
+
+
+def sweep(folder, build=None, rates=(0.1, 0.01), train=TRAIN, **arguments):
+    arguments = {"epochs": 4, "seeds": 2, "progress": False, "keep": folder} | arguments
+    return sweep_learning_rates(build or builder(), rates, train, HELD_OUT, **arguments)
+
+
+def assert_equal(one, other, rtol=0.0):
+    assert one.metrics.keys() == other.metrics.keys()
+    for name in one.metrics:
+        np.testing.assert_allclose(one.metrics[name], other.metrics[name], rtol, err_msg=name)
+    np.testing.assert_array_equal(one.diverged, other.diverged)
+    np.testing.assert_array_equal(one.last_epochs, other.last_epochs)
+    assert (one.interrupted, one.engine) == (other.interrupted, other.engine)
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_done_is_not_done_again(engine, tmp_path, monkeypatch):
+    build = builder(eager=ENGINES[engine])
+    fresh = sweep(None, build)
+    assert fresh.engine == engine
+    assert_equal(sweep(tmp_path / "new" / "folder", build), fresh)
+    assert files(tmp_path / "new" / "folder")[0] == "experiment.json"
+    assert len(files(tmp_path / "new" / "folder")) == 1 + 4
+
+    def trained(*args):
+        raise AssertionError("something is trained again")
+
+    monkeypatch.setattr(Copies, "train", trained)
+    monkeypatch.setattr(_sequential, "train_one", trained)
+    assert_equal(sweep(str(tmp_path / "new" / "folder"), build), fresh)
+
+
+# --- killed, interrupted ----------------------------------------------------------------------
+
+CHILD = """
+import test_keep
+from lrsweep import _copies, _keep, _sequential, _vectorized
+from lrsweep._experiment import Trial
+
+log = open("log", "a", buffering=1)
+
+
+def note(owner, name, before=None, after=None):
+    own = getattr(owner, name)
+
+    def noting(*args):
+        if before:
+            print(before(*args), file=log)
+        result = own(*args)
+        if after:
+            print(after(result, *args), file=log)
+        return result
+
+    setattr(owner, name, noting)
+
+
+_vectorized.BLOCK, _vectorized.WRITING = 0.02, 1.0
+note(_copies.Copies, "train", before=lambda copies, state, epochs: f"block {epochs[0]}")
+note(_keep.Keeper, "load_part", after=lambda kept, *args: f"part {kept[0] if kept else 0}")
+note(_keep.Keeper, "save", after=lambda result, keeper, trial, outcome: f"saved {trial}")
+note(_sequential, "train_one", before=lambda e, rate, seed, *rest: f"begun {Trial(rate, seed)}")
+print("ready", flush=True)
+test_keep.save_both()
+print("done", flush=True)
+"""
+
+
+def long_sweep(engine, folder=True):
+    """Sweep for some seconds."""
+    rates, epochs = ((0.1, 0.01), 300) if engine == "vectorized" else ((0.1, 0.03, 0.01), 2)
+    build = builder(eager=ENGINES[engine])
+    return sweep(engine if folder else None, build, rates, epochs=epochs)
+
+
+def save_both():
+    """Sweep with each engine, in a folder of its name, and write down the results."""
+    results = {engine: long_sweep(engine) for engine in ENGINES}
+    assert all(result.engine == engine for engine, result in results.items())
+    named = {f"{e}/{name}": v for e, it in results.items() for name, v in it.metrics.items()}
+    np.savez("end.npz", **named)
+
+
+def start(folder):
+    """Start a process that sweeps, and wait until it begins."""
+    paths = ROOT, ROOT / "tests", ROOT / "tests" / "lrsweep"
+    named = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": (folder / "errors").open("w"), "text": True}
+    command = [sys.executable, "-c", CHILD]
+    child = subprocess.Popen(command, cwd=folder, env=os.environ | named, **pipes)
+    assert child.stdout.readline() == "ready\n", (folder / "errors").read_text()
+    return child
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_a_kill_at_any_moment_loses_at_most_the_block_in_work(kills, tmp_path):
+    choose, longest = random.Random(kills), 2.0
+    for _ in range(kills):
+        child, began = start(tmp_path), time.perf_counter()
+        try:
+            child.wait(choose.uniform(0, longest))
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+        else:  # it came to its end: from the beginning again, in new folders
+            longest = time.perf_counter() - began
+            check_end(tmp_path, child)
+            for name in ("log", *ENGINES):
+                shutil.rmtree(tmp_path / name) if name != "log" else (tmp_path / name).unlink()
+        longest *= 1.5
+    child = start(tmp_path)
+    child.wait()
+    check_end(tmp_path, child)
+
+
+def check_end(folder, child):
+    """Check that a child has ended well, and what was lost before."""
+    assert (child.returncode, child.stdout.read()) == (0, "done\n"), (folder / "errors").read_text()
+    begun, saved = 0, set()
+    for line in (folder / "log").read_text().splitlines():
+        kind, _, what = line.partition(" ")
+        if kind == "block":
+            begun = int(what)
+        elif kind == "part":
+            assert int(what) >= begun, "more than the block in work was lost"
+        elif kind == "begun":
+            assert what not in saved, "a training that was kept was trained again"
+        else:
+            saved.add(what)
+    assert len(saved) == 4 + 6 - 4  # four trainings of both engines have the same rate and seed
+    with np.load(folder / "end.npz") as end:
+        for engine in ENGINES:
+            for name, values in undisturbed(engine).metrics.items():
+                np.testing.assert_allclose(end[f"{engine}/{name}"], values, 1e-6, err_msg=name)
+    for engine in ENGINES:
+        assert len(files(folder / engine)) == 1 + (4 if engine == "vectorized" else 6)
+
+
+@functools.cache
+def undisturbed(engine):
+    return long_sweep(engine, folder=False)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_call_goes_on_after_ctrl_c(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(_vectorized, "BLOCK", 0.0)  # one epoch in each block
+    build, count = builder(eager=ENGINES[engine]), 0
+    fresh = sweep(None, build)
+
+    def interrupting(own, at):
+        def wrapped(*args):
+            nonlocal count
+            count += 1
+            if count in at:
+                signal.raise_signal(signal.SIGINT)
+            return own(*args)
+
+        return wrapped
+
+    monkeypatch.setattr(Copies, "train", interrupting(Copies.train, (3, 5)))
+    one = interrupting(_sequential.train_one, (3, 4))
+    monkeypatch.setattr(_sequential, "train_one", one)
+    for done in ((2, 3), (2, 2))[engine == "sequential"]:
+        result = sweep(tmp_path, build)
+        assert result.interrupted
+        finished = np.isfinite(result.metrics["loss"])
+        assert finished.sum() == 4 * done
+    assert_equal(sweep(tmp_path, build), fresh)
+    assert count == {"vectorized": 6, "sequential": 6}[engine]
+
+
+class Here(Executor):
+    """Runs each training at once, but is interrupted at one of them."""
+
+    def __init__(self, stop_at):
+        self.begun, self.stop_at = 0, stop_at
+
+    def submit(self, function, *args):
+        self.begun += 1
+        if self.begun == self.stop_at:
+            raise KeyboardInterrupt
+        future = Future()
+        future.set_result(function(*args))
+        return future
+
+
+def test_trainings_in_an_executor_are_kept_as_they_come(tmp_path):
+    pytest.importorskip("cloudpickle")
+    build = builder(eager=True)
+    fresh = sweep(None, build, epochs=2)
+    assert sweep(tmp_path, build, epochs=2, executor=Here(99)).engine == "sequential"
+    (tmp_path / files(tmp_path)[1]).unlink()
+    executor = Here(99)
+    assert_equal(sweep(tmp_path, build, epochs=2, executor=executor), fresh)
+    assert executor.begun == 1
+
+
+@pytest.mark.parametrize("name", ["early_stopping", "reduce_on_plateau"])
+def test_what_callbacks_have_seen_is_seen_again(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
+    callback = {
+        "early_stopping": keras.callbacks.EarlyStopping(patience=2, min_delta=0.02),
+        "reduce_on_plateau": keras.callbacks.ReduceLROnPlateau(patience=1, min_delta=0.02),
+    }[name]
+    arguments = {"epochs": 10, "rates": (1.0, 0.1, 0.001), name: callback}
+    fresh = sweep(None, **arguments)
+    own, count = Copies.train, 0
+
+    def interrupted(*args):
+        nonlocal count
+        count += 1
+        if count in (3, 6):
+            raise KeyboardInterrupt
+        return own(*args)
+
+    monkeypatch.setattr(Copies, "train", interrupted)
+    assert sweep(tmp_path, **arguments).interrupted
+    assert sweep(tmp_path, **arguments).interrupted
+    assert_equal(sweep(tmp_path, **arguments), fresh)
+
+
+def test_variables_of_all_types_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
+    build = builder(dtype="bfloat16")
+    fresh = sweep(None, build)
+    assert fresh.engine == "vectorized"
+    own, count = Copies.train, 0
+
+    def interrupted(*args):
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return own(*args)
+
+    monkeypatch.setattr(Copies, "train", interrupted)
+    assert sweep(tmp_path, build).interrupted
+    assert_equal(sweep(tmp_path, build), fresh)
+
+
+def test_little_time_is_spent_on_writing(tmp_path, monkeypatch):
+    own, written = _keep.Keeper.save_part, 0
+
+    def slow(*args):
+        nonlocal written
+        written += 1
+        time.sleep(0.2)
+        own(*args)
+
+    monkeypatch.setattr(_keep.Keeper, "save_part", slow)
+    monkeypatch.setattr(_vectorized, "BLOCK", 0.01)
+    sweep(tmp_path, epochs=100)
+    assert 1 <= written <= 4
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def interrupt_while_writing(monkeypatch, name):
+    """Let the process die while a file is written whose name begins so."""
+    own = np.savez
+
+    def dying(file, **arrays):
+        own(file, **{key: arrays[key] for key in list(arrays)[:2]})
+        raise Killed
+
+    monkeypatch.setattr(np, "savez", dying)
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_while_writing(patch, "")
+        with pytest.raises(Killed):
+            sweep(tmp_path)
+    assert files(tmp_path) == ["experiment.json"]
+    assert_equal(sweep(tmp_path), sweep(None))
+
+
+def test_what_a_kill_left_is_removed(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / ".lrsweep_abc.tmp").write_bytes(b"half")  # killed before there was anything else
+    sweep(folder)
+    (folder / ".lrsweep_xyz.tmp").write_bytes(b"half")
+    (folder / ".DS_Store").write_bytes(b"not ours")
+    sweep(folder)
+    assert [name for name in files(folder) if name[0] == "."] == [".DS_Store"]
+
+
+def damage_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_one_bit(path):
+    content = bytearray(path.read_bytes())
+    place = content.index(np.load(path)["history/loss"].tobytes())
+    content[place + 3] ^= 16
+    path.write_bytes(bytes(content))
+
+
+def damage_all(path):
+    path.write_bytes(b"")
+
+
+def damage_by_another(path):
+    path.write_bytes(next(it for it in path.parent.glob("seed*") if it != path).read_bytes())
+
+
+def damage_by_shorter(path):
+    arrays = dict(np.load(path))
+    np.savez(path, **(arrays | {"history/loss": arrays["history/loss"][:1]}))
+
+
+def damage_by_less(path):
+    arrays = dict(np.load(path))
+    del arrays["diverged"]
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize("name", [name for name in globals() if name.startswith("damage_")])
+def test_a_damaged_file_is_named(name, kept, tmp_path):
+    shutil.copytree(kept({}), tmp_path / "folder")
+    path = tmp_path / "folder" / files(tmp_path / "folder")[2]
+    globals()[name](path)
+    with pytest.raises(ValueError, match=r"is damaged .*delete this file, and the same") as said:
+        sweep(path.parent)
+    assert path.name in str(said.value)
+
+
+def test_a_deleted_file_is_trained_again(kept, tmp_path):
+    shutil.copytree(kept({}), tmp_path / "folder")
+    path = tmp_path / "folder" / files(tmp_path / "folder")[2]
+    path.unlink()
+    assert_equal(sweep(path.parent), sweep(kept({})))
+    assert path.exists()
+
+
+def test_a_damaged_part_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
+    monkeypatch.setattr(_keep.Keeper, "forget_part", lambda *args: None)
+    sweep(tmp_path)
+    (part,) = tmp_path.glob("unfinished_*")
+    arrays = dict(np.load(part))
+    for path in tmp_path.glob("seed_*"):
+        path.unlink()
+    for change in ({"state/0": arrays["state/0"][:-4]}, {"done": 1}, {"state/1": None}):
+        np.savez(part, **{k: v for k, v in (arrays | change).items() if v is not None})
+        with pytest.raises(ValueError, match=r"unfinished_.* is damaged .*delete this file"):
+            sweep(tmp_path)
+    damage_half(part)
+    with pytest.raises(ValueError, match=r"unfinished_.* is damaged .*delete this file"):
+        sweep(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "\0"])
+def test_a_damaged_description_is_refused(text, tmp_path):
+    (tmp_path / "experiment.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"experiment.json' is damaged .*give this one a new folder"
+    ):
+        sweep(tmp_path)
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_nothing_in_the_folder_is_executed(kept, tmp_path):
+    shutil.copytree(kept({}), tmp_path / "folder")
+    path = tmp_path / "folder" / files(tmp_path / "folder")[1]
+    bomb = Bomb(tmp_path / "boom")
+    np.savez(path, **(dict(np.load(path)) | {"history/loss": np.array([bomb])}))
+    with pytest.raises(ValueError, match="damaged"):
+        sweep(path.parent)
+    path.write_bytes(pickle.dumps(bomb))
+    with pytest.raises(ValueError, match="damaged"):
+        sweep(path.parent)
+    assert not (tmp_path / "boom").exists()
+    pickle.loads(pickle.dumps(bomb))
+    assert (tmp_path / "boom").exists()
+
+
+# --- whose folder -----------------------------------------------------------------------------
+
+SGD = keras.optimizers.SGD
+RAMP = keras.optimizers.schedules.PolynomialDecay
+
+
+class Hidden(keras.layers.Layer):
+    """A layer that does not tell its settings."""
+
+    factor = 1.0
+
+    def call(self, x):
+        return x * self.factor
+
+
+def with_hidden(factor):
+    def build():
+        model = builder()()
+        layer = Hidden()
+        layer.factor = factor
+        model = keras.Sequential([keras.Input((4,)), layer, model])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
+def own_loss(y_true, y_pred):
+    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred) * 1.0
+
+
+CALLBACK = keras.callbacks.EarlyStopping
+OTHERS = {  # what differs: the first call's arguments, the second's, a word of the message
+    "rates": ({}, {"rates": (0.1, 0.02)}, "learning_rates"),
+    "more rates": ({}, {"rates": (0.1, 0.01, 0.001)}, "learning_rates"),
+    "seeds": ({}, {"seeds": 3}, "seeds"),
+    "epochs": ({}, {"epochs": 5}, r"epochs \(4, now 5\)"),
+    "batch size": ({}, {"batch_size": 8}, r"batch_size \(32, now 8\)"),
+    "order": ({}, {"shuffle": False}, "shuffle"),
+    "one number": ({}, {"train": (X[:90] + np.eye(90, 4, dtype="float32"), Y[:90])}, "train_data"),
+    "class weights": ({}, {"class_weight": {1: 2.0}}, "train_data"),
+    "dropout": ({}, {"build": builder(drop=0.3)}, "layers"),
+    "a constant": ({}, {"build": builder(hidden=0.1)}, "first update"),
+    "a hidden constant": (
+        {"build": with_hidden(1.0)}, {"build": with_hidden(1.1)}, "first update"),
+    "optimizer": ({}, {"build": builder(optimizer=lambda: "nadam")}, "optimizer"),
+    "momentum": (
+        {"build": builder(optimizer=lambda: SGD(momentum=0.8))},
+        {"build": builder(optimizer=lambda: SGD(momentum=0.9))}, "optimizer"),
+    "schedule": (
+        {"build": builder(optimizer=lambda: SGD(RAMP(1.0, 9)))},
+        {"build": builder(optimizer=lambda: SGD(RAMP(1.0, 10)))}, "schedule"),
+    "loss": ({}, {"build": builder(loss=own_loss)}, "loss and metrics"),
+    "metrics": ({}, {"build": builder(metrics=())}, "loss and metrics"),
+    "callback": ({}, {"early_stopping": CALLBACK()}, "callbacks"),
+    "patience": (
+        {"early_stopping": CALLBACK(patience=1)},
+        {"early_stopping": CALLBACK(patience=2)}, "callbacks"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Return a function that gives the folder of a sweep with these arguments."""
+    folders = {}
+
+    def of(arguments):
+        if str(arguments) not in folders:
+            folders[str(arguments)] = tmp_path_factory.mktemp("kept")
+            sweep(folders[str(arguments)], **arguments)
+        return folders[str(arguments)]
+
+    return of
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_experiment_is_refused(name, kept):
+    first, second, word = OTHERS[name]
+    folder = kept(first)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(ValueError, match=f"holds another experiment, which differs in.*{word}"):
+        sweep(folder, **second)
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def functional():
+    left, right = keras.Input((2,)), keras.Input((2,))
+    x = keras.layers.Concatenate()([keras.layers.Dense(4)(left), keras.layers.Dense(4)(right)])
+    model = keras.Model([left, right], keras.layers.Dense(2, "softmax")(x))
+    model.compile("adam", own_loss, metrics=[keras.metrics.SparseCategoricalAccuracy()])
+    return model
+
+
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(2, "softmax")
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def subclassed():
+    model = Subclass()
+    model.compile("adam", lambda y, p: own_loss(y, p) * 2)
+    return model
+
+
+def scheduled():
+    model = builder(optimizer=lambda: SGD(RAMP(1.0, 9), momentum=0.5))()
+    return model
+
+
+@pytest.mark.parametrize("build", [functional, subclassed, scheduled])
+def test_the_same_experiment_is_known_again(build, tmp_path):
+    train = TRAIN
+    held_out = HELD_OUT
+    if build is functional:
+        train = [X[:90, :2], X[:90, 2:]], Y[:90]
+        held_out = [X[90:, :2], X[90:, 2:]], Y[90:]
+    arguments = {"epochs": 2, "seeds": 2, "progress": False, "keep": tmp_path}
+    first = sweep_learning_rates(build, [0.1, 0.01], train, held_out, **arguments)
+    for _ in range(3):
+        build()  # Keras numbers names on
+    again = sweep_learning_rates(build, [0.1, 0.01], train, held_out, **arguments)
+    assert_equal(again, first)
+
+
+def test_other_files_are_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("all my work")
+    with pytest.raises(ValueError, match=r"keep must be a new or empty folder, .* other files"):
+        sweep(tmp_path)
+    assert files(tmp_path) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("folder", ["", 5, True, b"folder", ["a"]])
+def test_what_is_no_folder_is_refused(folder):
+    with pytest.raises(ValueError, match="keep must be the name of a folder, got"):
+        sweep(folder)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(ValueError, match=r"keep must be a folder, .*file' is a file"):
+        sweep(tmp_path / "file")
+
+
+@pytest.mark.skipif(_keep.fcntl is None, reason="no locks on this system")
+def test_two_calls_at_once_in_one_folder_are_refused(tmp_path):
+    with _keep.Keeper(tmp_path, {"first update": [1.0]}):
+        (tmp_path / ".lrsweep_abc.tmp").write_bytes(b"being written")
+        with pytest.raises(ValueError, match="is in use by another sweep: wait for it, or give"):
+            sweep(tmp_path)
+        assert (tmp_path / ".lrsweep_abc.tmp").exists()
+    with pytest.raises(ValueError, match="another experiment"):
+        sweep(tmp_path)
+
+
+def test_a_folder_is_let_go_after_an_error(tmp_path):
+    with pytest.raises(ValueError, match="boom"), _keep.Keeper(tmp_path, {"first update": [1.0]}):
+        raise ValueError("boom")
+    _keep.Keeper(tmp_path, {"first update": [1.0 + 1e-5]}).close()
+    with pytest.raises(ValueError, match="another experiment"):
+        _keep.Keeper(tmp_path, {"first update": [1.0 + 1e-2]})
+    with pytest.raises(ValueError, match="another experiment"):
+        _keep.Keeper(tmp_path, {"first update": [1.0, 2.0]})
+    assert json.loads((tmp_path / "experiment.json").read_text()) == {"first update": [1.0]}
