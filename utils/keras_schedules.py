@@ -2,9 +2,9 @@
 
 Lesson 4.
 
-Keras has most of them. The two classes here add what it lacks, a warm-up in front of any
-schedule and the constant rate with a linear end. Both are registered, so that a saved
-model loads again in any program that has imported this module.
+Keras has most of them. The two classes here add a warm-up in front of any schedule, and a
+constant rate with a linear end. Both are registered, so a saved model loads again in any
+program that has imported this module.
 """
 
 import keras
@@ -88,8 +88,8 @@ class StableThenDecay(schedules.LearningRateSchedule):
         }
 
 
-# As `utils.schedules.FAMILIES`. Keras multiplies in the type of the first number it is
-# given, so that number must be a float, and `keras_schedule` sees to it.
+# The names of `utils.schedules.FAMILIES`. Keras computes in the type of the first number it
+# is given, so `keras_schedule` makes it a float.
 KERAS_FAMILIES = {
     "constant": lambda rate, updates: schedules.PolynomialDecay(rate, updates, rate),
     "inverse time": lambda rate, updates: schedules.InverseTimeDecay(rate, 1, 0.01),
@@ -101,6 +101,9 @@ KERAS_FAMILIES = {
     "cosine": schedules.CosineDecay,
     "cosine with 4 restarts": lambda rate, updates: schedules.CosineDecayRestarts(
         rate, -(-updates // 4), t_mul=1.0
+    ),
+    "restarts, growing": lambda rate, updates: schedules.CosineDecayRestarts(
+        rate, -(-updates // 7), t_mul=2.0
     ),
     "linear to zero": lambda rate, updates: schedules.PolynomialDecay(rate, updates, 0.0),
     "quadratic to zero": lambda rate, updates: schedules.PolynomialDecay(
@@ -119,7 +122,7 @@ KERAS_FAMILIES = {
 def keras_schedule(family, initial, updates, warm_up_updates=0):
     """Return the Keras form of `utils.schedules.make_schedule` with the same arguments.
 
-    The rates agree to float32. There is no Keras form of "compounding (a mistake)".
+    The rates agree to float32. "triangular" and "compounding (a mistake)" have no Keras form.
 
     Returns
     -------

@@ -4,10 +4,11 @@ Lesson 4.
 
 A schedule is a function η(t). Here t counts updates, not epochs, from 0: the first update
 uses η(0). Pass a number or an array; the answer has its shape. A schedule remembers
-nothing, so asking it twice, in any order or for a figure changes no training.
+nothing, so you can ask it twice, in any order, or draw it, and change no training.
 
 Where there is an `initial`, it is η(0). `updates` says when the schedule ends; after that it
-keeps its last value. Names and conventions follow Keras where Keras has the schedule.
+keeps its last value. Names and conventions are Keras's where Keras has the schedule; where
+optax or PyTorch compute other rates, the docstring says so.
 """
 
 import numpy as np
@@ -44,23 +45,17 @@ def exponential(initial, decay_rate, decay_steps=1, staircase=False):
 def piecewise(boundaries, rates):
     """Return a schedule of steps: one rate up to and including each boundary, one after all.
 
-    Parameters
-    ----------
-    boundaries : array of shape (n,)
-        Increasing numbers of updates. At t = boundary the rate before it still holds, as
-        in Keras's `PiecewiseConstantDecay`.
-    rates : array of shape (n + 1,)
-        Not negative.
+    `boundaries` must increase, and `rates` holds one number more. At t = boundary the rate
+    before it still holds, as in Keras's `PiecewiseConstantDecay`; in optax and PyTorch
+    (`piecewise_constant_schedule`, `MultiStepLR`) the new one begins there, an update earlier.
     """
     boundaries = checks.array("boundaries", boundaries, dimensions=1)
     rates = checks.not_negative("rates", checks.array("rates", rates, dimensions=1))
     if np.any(np.diff(boundaries) <= 0):
         raise ValueError(f"boundaries must increase, got {boundaries.tolist()}")
     if len(rates) != len(boundaries) + 1:
-        raise ValueError(
-            "rates must hold one number more than boundaries, "
-            f"got {len(rates)} and {len(boundaries)}"
-        )
+        counts = f"got {len(rates)} and {len(boundaries)}"
+        raise ValueError(f"rates must hold one number more than boundaries, {counts}")
     return _pure(lambda t: rates[np.searchsorted(boundaries, t)])
 
 
@@ -79,18 +74,45 @@ def linear_to_zero(initial, updates):
 
 
 def cosine(initial, updates, end_fraction=0.0):
-    """Return half a cosine wave from initial down to initial·end_fraction (Keras: alpha)."""
+    """Return half a cosine wave from initial down to initial·end_fraction (Keras: alpha).
+
+    It stays there, as in Keras and optax; PyTorch's `CosineAnnealingLR` rises again.
+    """
     initial = checks.positive_number("initial", initial)
     updates = checks.whole_number("updates", updates)
     end = initial * checks.not_negative("end_fraction", checks.number("end_fraction", end_fraction))
     return _pure(lambda t: end + (initial - end) * _half_wave(np.minimum(t / updates, 1)))
 
 
-def cosine_restarts(initial, period):
-    """Return `cosine` begun anew every `period` updates, for ever."""
+def cosine_restarts(initial, period, growth=1):
+    """Return `cosine` started again and again; each period is `growth` times the one before.
+
+    The first lasts `period` updates. After I. Loshchilov and F. Hutter, "SGDR", 2017; as Keras's
+    `CosineDecayRestarts` (t_mul) and PyTorch's `CosineAnnealingWarmRestarts` (T_mult).
+    """
     initial = checks.positive_number("initial", initial)
     period = checks.whole_number("period", period)
-    return _pure(lambda t: initial * _half_wave(t % period / period))
+    growth = checks.whole_number("growth", growth)
+
+    def formula(t):
+        t, length = (t % period if growth == 1 else t), np.full_like(t, period)
+        while (later := t >= length).any():
+            t, length = np.where(later, t - length, t), np.where(later, growth * length, length)
+        return initial * _half_wave(t / length)
+
+    return _pure(formula)
+
+
+def triangular(low, high, period):
+    """Return a rate that climbs from low to high and falls back, in straight lines, for ever.
+
+    Up and down take `period` updates together. After L. Smith, "Cyclical Learning Rates for
+    Training Neural Networks", 2017; PyTorch's `CyclicLR` is the same. Keras has none.
+    """
+    low = checks.not_negative("low", checks.number("low", low))
+    rise = checks.positive_number("high − low", checks.number("high", high) - low)
+    period = checks.whole_number("period", period, minimum=2)
+    return _pure(lambda t: low + rise * (1 - np.abs(1 - 2 * (t % period) / period)))
 
 
 def stable_then_decay(initial, updates, cooldown=0.2):
@@ -108,7 +130,9 @@ def one_cycle(peak, updates, rise=0.25, start_fraction=0.04):
     """Return a linear rise from peak·start_fraction to peak, then half a cosine to zero.
 
     The rise takes the share `rise` of the updates. After L. Smith and N. Topin,
-    "Super-Convergence", 2017, with the cosine descent that the fastai library made usual.
+    "Super-Convergence", 2017, where both parts are straight lines. fastai, optax and PyTorch
+    rise by half a cosine (over 0.3 of the updates in the last two) and end at peak/250,000.
+    The rise is linear here because Keras has no other.
     """
     peak = checks.positive_number("peak", peak)
     updates = checks.whole_number("updates", updates, minimum=2)
@@ -123,8 +147,9 @@ def one_cycle(peak, updates, rise=0.25, start_fraction=0.04):
 def warm_up(schedule, updates):
     """Return a linear rise from zero over `updates` updates, followed by `schedule`.
 
-    The schedule starts after the rise, so training gets longer by `updates`. The very
-    first update has rate zero, as in the warm-up of Keras's `CosineDecay`.
+    The schedule starts after the rise, so training gets longer by `updates`; in optax's
+    `warmup_cosine_decay_schedule` the length named includes the rise, as in `make_schedule`.
+    The very first update has rate zero, as in the warm-up of Keras's `CosineDecay`.
     """
     if not callable(schedule):
         raise ValueError(f"schedule must be a function of the update, got {schedule!r}")
@@ -141,15 +166,9 @@ def compounding(initial, decay_rate, decimals=None):
     """Return the mistaken decay η(t) = η(t − 1)/(1 + decay_rate·t), to be studied, not used.
 
     It is `inverse_time` with each rate computed from the one before instead of from
-    `initial`. The rates fall like exp(−decay_rate·t²/2); their sum is finite, and training
-    stops without a word. Published tables show it.
-
-    Parameters
-    ----------
-    initial, decay_rate : float
-        Positive.
-    decimals : int, optional
-        Cut every rate, before the next is made from it, after this many decimal places.
+    `initial`. At first the rates fall like exp(−decay_rate·t²/2). Their sum is finite, so
+    training stops short of the minimum, without a word. With `decimals`, each rate is cut off
+    after that many decimal places before the next is made from it.
     """
     initial = checks.positive_number("initial", initial)
     decay_rate = checks.positive_number("decay_rate", decay_rate)
@@ -178,6 +197,10 @@ FAMILIES = {
     ),
     "cosine": cosine,
     "cosine with 4 restarts": lambda initial, updates: cosine_restarts(initial, -(-updates // 4)),
+    "restarts, growing": lambda initial, updates: cosine_restarts(initial, -(-updates // 7), 2),
+    "triangular": lambda initial, updates: triangular(
+        initial / 4, initial, max(2, -(-updates // 4))
+    ),
     "linear to zero": linear_to_zero,
     "quadratic to zero": lambda initial, updates: polynomial(initial, updates, power=2.0),
     "stable then decay": stable_then_decay,
@@ -193,7 +216,7 @@ def make_schedule(family, initial, updates, warm_up_updates=0):
     family : str
         A key of `FAMILIES`.
     initial : float
-        The rate after the warm-up; for "one cycle", the highest one.
+        The rate after the warm-up; for "one cycle" and "triangular", the highest one.
     updates : int
         Length of the whole training; at least 4 must be left after the warm-up.
     warm_up_updates : int
@@ -203,9 +226,8 @@ def make_schedule(family, initial, updates, warm_up_updates=0):
     warm_up_updates = checks.whole_number("warm_up_updates", warm_up_updates, minimum=0)
     left = checks.whole_number("updates", updates) - warm_up_updates
     if left < 4:
-        raise ValueError(
-            f"updates must leave at least 4 after a warm-up of {warm_up_updates}, got {updates}"
-        )
+        message = f"updates must leave at least 4 after a warm-up of {warm_up_updates}"
+        raise ValueError(f"{message}, got {updates}")
     return warm_up(make(initial, left), warm_up_updates)
 
 
@@ -213,8 +235,8 @@ def _pure(formula):
     """Make a schedule of a formula that takes and returns arrays."""
 
     def schedule(t):
-        rates = formula(checks.not_negative("t", checks.array("t", t)))
-        return rates[()]  # turns an array without axes into a number
+        t = checks.not_negative("t", checks.array("t", t))
+        return formula(t)[()]  # an array without axes becomes a number
 
     return schedule
 

@@ -26,7 +26,8 @@ class RacePicture:
         levels = np.geomspace(heights.max() / 300, heights.max(), 8)
         above.contour(grid, grid, heights, levels=levels, colors="#d4d4d4", linewidths=1)
         above.plot(0, 0, "*", color=GREEN, markersize=13)
-        above.text(0.03, 0.03, "★ minimum", transform=above.transAxes, color=GREEN, fontsize=9)
+        arrow = {"arrowstyle": "-", "color": GREEN, "shrinkB": 6}
+        above.annotate("minimum", (0, 0), (1.1, -1.7), color=GREEN, fontsize=10, arrowprops=arrow)
         above.set(xlim=(-reach, reach), ylim=(-reach, reach))
         above.set(xlabel="weight x₁ (steep direction)", ylabel="weight x₂ (flat direction)")
         losses.set(xlim=(0, updates), ylim=(1e-6, 1e4), yscale="log")
@@ -35,9 +36,12 @@ class RacePicture:
         for number, name in enumerate(RACERS):
             look = {"color": COLOURS[number], "linestyle": LINES[number], "animated": True}
             look |= {"marker": MARKERS[number], "markersize": 4, "linewidth": 1.3}
-            if number == 3:  # where two paths run together, the upper one is seen through
+            if name == "Adam":  # it often walks where RMSprop does, whose path is a wide band
                 look["markerfacecolor"] = "white"
-            (path,) = above.plot([], [], **look, markevery=(2 * number, 8))
+            band = {"linewidth": 7, "alpha": 0.35, "linestyle": "-", "marker": ""}
+            (path,) = above.plot(
+                [], [], markevery=(2 * number, 8), **look | (band if name == "RMSprop" else {})
+            )
             (loss,) = losses.plot([], [], **look, markevery=8, label=name)
             self.lines.append((path, loss))
         losses.legend(loc="upper right", fontsize=9, ncols=2)

@@ -17,7 +17,7 @@ to_beat = cache(lambda updates: best_initial_rate(TO_BEAT, updates))  # a rate a
 
 
 class MixerPicture:
-    """The rate during training, and the loss: the distance left, and what noise adds."""
+    """The rate during training, and the loss: the distance left, and what the noise adds."""
 
     @course_style()
     def __init__(self):
@@ -25,7 +25,7 @@ class MixerPicture:
         self.area = Polygon([(0, 0)], color=SKY, alpha=0.35, zorder=1.6, animated=True)
         rate.add_patch(self.area)  # above the grid
         (self.rate,) = rate.plot([], [], color=BLUE, animated=True)
-        rate.set(xlim=(0, 100), ylim=(0, 2.1), ylabel="learning rate η(t)")
+        rate.set(xlim=(0, 100), ylim=(0, 1.28), ylabel="learning rate, η(t) / η₀")
         self.words = rate.text(
             0.97, 0.97, "", transform=rate.transAxes, ha="right", va="top", animated=True
         )
@@ -33,7 +33,7 @@ class MixerPicture:
             "mean loss": (BLUE, "-", 2.2),
             "distance left": (VERMILLION, "--", 1.6),
             "from the noise": (GREY, ":", 2),
-            "to beat": (GREEN, "-.", 1.6),
+            "mark to beat": (GREEN, "-.", 1.6),
         }
         self.lines = [
             loss.plot([], [], color=colour, linestyle=line, linewidth=width, label=label,
@@ -45,11 +45,11 @@ class MixerPicture:
         for panel in (rate, loss):
             panel.set_xlabel("share of the training, %")
 
-    def draw(self, rates, losses, left, target, words, **_):
-        """Draw `rates` (updates,), `losses` and the part `left` (updates + 1,), and a level."""
+    def draw(self, shape, losses, left, target, words, **_):
+        """Draw a `shape` (updates,), `losses` and the part `left` (updates + 1,), and a level."""
         percent = np.linspace(0, 100, len(losses))
-        self.rate.set_data(percent[:-1], rates)
-        self.area.set_xy(np.column_stack([[*percent[:-1], 100, 0], [*rates, 0, 0]]))
+        self.rate.set_data(percent[:-1], shape)
+        self.area.set_xy(np.column_stack([[*percent[:-1], 100, 0], [*shape, 0, 0]]))
         heights = (losses, left, losses - left, np.full(len(losses), target))
         for line, height in zip(self.lines, heights):
             line.set_data(percent, np.clip(height, 1e-9, 1e9))
@@ -64,9 +64,9 @@ def mixer_numbers(family, initial, warm_up, updates):
     family : str
         A key of `schedules.FAMILIES`.
     initial : float
-        Its initial rate.
+        Its initial rate η₀ (of "one cycle" and "triangular", the highest one).
     warm_up : int
-        How many per cent of the updates rise from zero.
+        The percentage of the updates in which the rate rises from zero.
     updates : int
         Length of the training.
     """
@@ -76,14 +76,16 @@ def mixer_numbers(family, initial, warm_up, updates):
     best_rate, target = to_beat(updates)
     ratio = losses[-1] / target
     verdict = (
-        "as good as" if abs(ratio - 1) < 5e-4 else "worse than" if ratio > 1 else "BETTER than"
+        "as good as" if abs(ratio - 1) < 2e-3 else "worse than" if ratio > 1 else "BETTER than"
     )
     return {
         "rates": rates,
+        "shape": rates / initial,
         "losses": losses,
         "left": left,
         "target": target,
-        "words": f"Ση = {rates.sum():.4g}\n{100 * rates.mean() / initial:.0f} % of η₀ · T",
+        "words": f"η₀ = {initial:.3g}, Ση = {rates.sum():.4g}\n"
+        f"{100 * rates.mean() / initial:.0f} % of η₀ · T",
         "summary": f"After {updates} updates the mean loss is <b>{losses[-1]:.6f}</b>: "
         f"{left[-1]:.6f} from the distance left, {losses[-1] - left[-1]:.6f} from the noise. "
         f"That is <b>{verdict}</b> linear to zero at its best rate, {best_rate:.3g}, which ends at "

@@ -75,6 +75,14 @@ COMPILE = {
         "the class's numbers in place of the arguments",
         _schedule("InverseTimeDecay(INITIAL, 1, DECAY)"),
     ),
+    "adam": Mutant(
+        "M14: the same rates in another optimizer are the same recipe",
+        changed(_compile(), ("optimizers.SGD", "optimizers.Adam")),
+        "the recipe said SGD",
+    ),
+    "with_momentum": Mutant(
+        "M17: momentum does no harm", _compile("schedule, momentum=0.9"), "no momentum"
+    ),
     "stairs": Mutant(
         "M8: a staircase that meets the formula at update 10 only",
         _schedule("InverseTimeDecay(initial, 10, 10 * decay, staircase=True)"),
@@ -329,6 +337,21 @@ SET = {
         _set("object.__setattr__(model.optimizer, '_learning_rate', rate)"),
         "training uses the old one",
     ),
+    "private_name": Mutant(
+        "M15: Keras's own attribute is the rate",
+        _set("model.optimizer._learning_rate = rate"),
+        "training uses the old one",
+    ),
+    "resets_count": Mutant(
+        "M16: a new rate starts the training over",
+        _set(ASSIGN + "\n    model.optimizer.iterations.assign(0)"),
+        "Leave that alone",
+    ),
+    "not_a_float": Mutant(
+        "M15: what Keras keeps is a number",
+        _set(ASSIGN, back="model.optimizer.learning_rate"),
+        "plain float",
+    ),
     "swallows": Mutant(
         "an error is a nuisance (K6)",
         _set("try:\n        " + ASSIGN + "\n    except TypeError:\n        pass", "\n"),
@@ -359,7 +382,7 @@ def set_lr(model, rate):
     "one_name": Mutant(
         "every schedule is a CosineDecay",
         _set(ASSIGN, changed(REFUSE, ('chosen["class_name"]', '"CosineDecay"'))),
-        "another schedule",
+        "the wrong schedule",
     ),
 }
 SET_RIGHT = {

@@ -55,7 +55,7 @@ def inverse_time(initial, decay_rate):
 
     return schedule
 """,
-        "do not count calls",
+        "don't count calls",
     ),
     "lowers_its_rate": Mutant(
         "a schedule lowers the rate that it has (a textbook's FactorScheduler)",
@@ -186,12 +186,12 @@ WARM = {
     "python_if": Mutant(
         "an `if` on a tensor",
         _warm(choice="rise if step < self.warm_up else fall"),
-        "the step is a symbol",
+        "a tensor without a value",
     ),
     "python_float": Mutant(
         "plain numbers inside fit",
         changed(_warm(), ('ops.cast(step, "float32")', "float(step)")),
-        "the step is a symbol",
+        "a tensor without a value",
     ),
     "class_numbers": Mutant(
         "the class's numbers in place of the arguments",
@@ -507,6 +507,14 @@ RATES = {
     "one_length": Mutant(
         "M14: the best rate of 200 updates holds for all lengths",
         _rates('schedules.linear_to_zero(best("linear to zero", 200)(0), updates)(t)'),
+        "belongs to the length",
+    ),
+    "two_lengths": Mutant(
+        "M14: a best rate for the lengths that are tried, and no other",
+        _rates(
+            'schedules.linear_to_zero(best("linear to zero", 200 if updates < 300 else 1000)(0),'
+            " updates)(t)"
+        ),
         "belongs to the length",
     ),
     "one_too_many": Mutant(

@@ -2,27 +2,38 @@
 
 Each test is a canary: it guards a sentence of a lesson, not our own code. When one turns
 red, Keras has changed, and the message says which lesson is no longer right and what to
-do about it. K1 to K24 are the traps, P12 to P15 the numbers, each under one name here and
-in the lessons. Everything was seen with Keras 3.15.1 and tried with 3.13.2 too, the one
-that Colab has; what 3.13 lacks is skipped there.
+do about it. A canary quotes a piece of the lesson, and a test looks it up, so that no canary
+guards a sentence that is gone; those that no lesson states (yet) say so. K1 to K24 are the
+traps, P10 to P18 the numbers. Everything was seen with Keras 3.15.1 and tried with 3.13.2
+too, the one that Colab has; what 3.13 lacks is skipped there.
 """
 
 import functools
 import math
 
 import keras
+import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 from keras import ops
 
 SEEN = "3.15.1"
 OPT = keras.optimizers
 S = keras.optimizers.schedules
+APPENDIX = "the appendix to lesson 4"
+NOWHERE = "no lesson (yet)"
+QUOTED = []  # (name, place, a piece of its text) of each canary
 
 
-def canary(name, lesson, sentence, repair):
-    """Give a test the message that it fails with: `sentence` of `lesson` is no longer true."""
+def canary(name, lesson, said, sentence, repair):
+    """Give a test the message that it fails with: what a lesson says is no longer true.
+
+    `lesson` is a number, APPENDIX or NOWHERE; `said` is a piece of its text, code or output.
+    """
+    QUOTED.append((name, lesson, said))
+    place = f"Lesson {lesson}" if isinstance(lesson, int) else lesson.capitalize()
 
     def decorate(test):
         @functools.wraps(test)
@@ -32,12 +43,28 @@ def canary(name, lesson, sentence, repair):
             except (Exception, pytest.fail.Exception) as error:
                 raise AssertionError(
                     f"{name}: true of Keras {SEEN}, no longer of {keras.__version__}: "
-                    f"{sentence} Lesson {lesson} says so. To do: {repair}"
+                    f"{sentence} {place} says so. To do: {repair}"
                 ) from error
 
         return checked
 
     return decorate
+
+
+def test_each_lesson_says_what_its_canaries_guard():
+    missing = []
+    for name, lesson, said in QUOTED:
+        if lesson == NOWHERE:
+            assert said is None, name
+            continue
+        found = ROOT / "notebooks" / "appendix" / "schedules_in_keras.ipynb"
+        if lesson != APPENDIX:
+            (found,) = ROOT.glob(f"notebooks/{lesson:02d}_*.ipynb")
+        cells = nbformat.read(found, as_version=4).cells
+        shown = [output.get("text", "") for cell in cells for output in cell.get("outputs", [])]
+        if said not in "\n".join([cell.source for cell in cells] + shown):
+            missing.append(f"{name}: {said!r} is not in lesson {lesson}")
+    assert missing == []
 
 
 def only_with(name):
@@ -98,6 +125,7 @@ class RateLog(keras.callbacks.Callback):
 @canary(
     "K1",
     lesson=3,
+    said="SGD(lr=0.1)",
     sentence="SGD(lr=0.1) and Adam(lr=0.1) raise a ValueError.",
     repair="rewrite the cell that runs the old tutorial's code and the error it shows.",
 )
@@ -110,6 +138,7 @@ def test_k1_lr_is_not_an_argument():
 @canary(
     "K2",
     lesson=3,
+    said="learning_rate=0.1, decay=0.01",
     sentence="SGD(learning_rate=0.1, decay=0.01) only warns, and the rate stays constant.",
     repair="if it raises now, the trap is gone: keep it as history, and drop the check of it.",
 )
@@ -123,6 +152,7 @@ def test_k2_decay_is_ignored():
 @canary(
     "K3",
     lesson=3,
+    said="optimizers exist in name only",
     sentence="keras.optimizers.legacy.SGD is there to be found but raises an ImportError.",
     repair="say that the name is gone altogether, or what it does now.",
 )
@@ -134,6 +164,7 @@ def test_k3_legacy_optimizers_cannot_be_made():
 @canary(
     "K4",
     lesson=3,
+    said="np.float32(0.1)): ValueError",
     sentence="the learning rate must be a Python float or np.float64; −0.1 and nan are taken.",
     repair="correct the table of what SGD(...) accepts, and the advice to write float(...).",
 )
@@ -149,6 +180,7 @@ def test_k4_which_numbers_are_taken_as_a_rate():
 @canary(
     "K5",
     lesson=3,
+    said="accepted.learning_rate = 1",
     sentence="a whole number is refused when an optimizer is made, but can be assigned later.",
     repair="correct the same table; Keras may have become consistent.",
 )
@@ -161,6 +193,7 @@ def test_k5_an_integer_can_be_assigned():
 @canary(
     "print",
     lesson=3,
+    said="0.009999999776482582",
     sentence="optimizer.learning_rate is a Variable of float32, and optimizer.lr does not exist.",
     repair="rewrite the cells that read the rate; float(...) may no longer be needed.",
 )
@@ -176,6 +209,7 @@ def test_print_the_rate_is_a_variable():
 @canary(
     "input_shape",
     lesson=3,
+    said="`input_dim=` and `input_shape=` work, with a warning",
     sentence="Dense(..., input_shape=(1,)) and input_dim=1 still work, with a warning.",
     repair="if it raises now, the first tutorial's model needs mending before it runs at all.",
 )
@@ -188,6 +222,7 @@ def test_input_shape_warns():
 @canary(
     "P18",
     lesson=3,
+    said="it is 0.0012",
     sentence="on the probabilities of two sigmoid outputs, sparse categorical cross-entropy has "
     "half the gradient that it has on softmax's at logits 0, and almost none at logits 6.",
     repair="the puzzle of the halved learning rate needs new numbers.",
@@ -207,6 +242,7 @@ def test_p18_on_probabilities_sigmoid_halves_the_gradient_of_softmax():
 @canary(
     "sigmoid in fit",
     lesson=3,
+    said="Keras looked behind the activation",
     sentence="inside fit and evaluate, Keras on TensorFlow finds the logits from which a "
     "sigmoid layer computed its output and trains as if the layer were softmax, without a "
     "word; predict gives the sigmoids, which do not add up to 1.",
@@ -234,12 +270,13 @@ def test_in_fit_a_sigmoid_layer_trains_like_softmax(recwarn):
     assert not [w for w in recwarn if w.category is UserWarning]
 
 
-# --- schedules against other ways of setting the rate (lesson 4) ------------------------------
+# --- schedules against other ways of setting the rate (lesson 4 and its appendix) -------------
 
 
 @canary(
     "K6",
-    lesson=4,
+    lesson=APPENDIX,
+    said="it fails only when it *first wants to act*",
     sentence="with a schedule, the rate cannot be assigned, nor set by LearningRateScheduler or "
     "ReduceLROnPlateau; the last fails only when it first wants to act.",
     repair="if they work together now, say which of them wins.",
@@ -261,7 +298,8 @@ def test_k6_a_schedule_excludes_every_other_way():
 
 @canary(
     "K7",
-    lesson=4,
+    lesson=APPENDIX,
+    said="you may assign a schedule to an optimizer that was built with a number",
     sentence="a schedule can be assigned to an optimizer that was made with a number.",
     repair="recommend to make a new optimizer instead.",
 )
@@ -273,7 +311,8 @@ def test_k7_a_schedule_can_be_assigned_later():
 
 @canary(
     "K8",
-    lesson=4,
+    lesson=APPENDIX,
+    said="Keras computes in whole numbers",
     sentence="a whole number as initial_learning_rate is taken without a word and computes in "
     "whole numbers: ExponentialDecay drops to 0, InverseTimeDecay never decays, CosineDecay "
     "takes π for 3, PolynomialDecay ends at 0 instead of 0.0001.",
@@ -296,7 +335,8 @@ def test_k8_an_integer_rate_breaks_schedules_silently():
 
 @canary(
     "K9",
-    lesson=4,
+    lesson=APPENDIX,
+    said="`initial_learning_rate = 0`",
     sentence="the warm-up example in the documentation of CosineDecay, with "
     "initial_learning_rate = 0, raises; with 0.0 it works, and the first update has rate 0.",
     repair="the documentation's example may have been mended: drop the warning about it.",
@@ -312,7 +352,8 @@ def test_k9_the_documented_warm_up_fails_for_an_integer_zero():
 
 @canary(
     "arrays",
-    lesson=4,
+    lesson=APPENDIX,
+    said="must be asked for one update at a time",
     sentence="CosineDecay with a warm-up cannot be called with an array of updates; other "
     "schedules can.",
     repair="the cells that draw Keras schedules may drop their loops.",
@@ -335,7 +376,8 @@ def test_arrays_only_cosine_with_warm_up_refuses_them():
 
 @canary(
     "K10",
-    lesson=4,
+    lesson=APPENDIX,
+    said="`lr * ops.exp(-0.1)`",
     sentence="the example in the documentation of LearningRateScheduler, which returns "
     "rate * ops.exp(-0.1), raises a ValueError; with math.exp it works; returning 1 raises.",
     repair="the documentation's example may have been mended: drop the warning about it.",
@@ -356,9 +398,10 @@ def test_k10_learning_rate_scheduler_wants_a_python_float():
 
 @canary(
     "K11",
-    lesson=4,
+    lesson=APPENDIX,
+    said="The boundary still belongs to the rate *before* it",
     sentence="PiecewiseConstantDecay keeps the rate before a boundary at the boundary itself.",
-    repair="change the off-by-one question and `utils.schedules.piecewise`.",
+    repair="change the appendix and `utils.schedules.piecewise`.",
 )
 def test_k11_at_a_boundary_the_rate_before_it_holds():
     schedule = S.PiecewiseConstantDecay([10, 20], [0.1, 0.01, 0.001])
@@ -369,6 +412,7 @@ def test_k11_at_a_boundary_the_rate_before_it_holds():
 @canary(
     "K12",
     lesson=4,
+    said="The count lives in the **optimizer**",
     sentence="a second fit, or compiling again with the same optimizer, continues the schedule.",
     repair="correct the trace of rates and the advice to make a new optimizer.",
 )
@@ -387,7 +431,8 @@ def test_k12_a_second_fit_continues_the_schedule():
 
 @canary(
     "K13",
-    lesson=4,
+    lesson=APPENDIX,
+    said="after $k$ updates `optimizer.learning_rate` shows η(k)",
     sentence="the first update uses schedule(0), and after k updates the rate shown is "
     "schedule(k), the one still to be used.",
     repair="correct the table of updates and rates, and what `utils.schedules` says about t = 0.",
@@ -402,6 +447,7 @@ def test_k13_the_first_update_uses_schedule_of_zero():
 @canary(
     "P10",
     lesson=4,
+    said="0.1786",
     sentence="InverseTimeDecay(0.2, 1, 0.01) is the decay of old Keras: 0.1923, 0.1852, 0.1786, "
     "0.1724, 0.1667 after epochs of 4 updates.",
     repair="correct the comparison with the published table.",
@@ -415,7 +461,8 @@ def test_p10_inverse_time_decay():
 
 @canary(
     "polynomial",
-    lesson=4,
+    lesson=APPENDIX,
+    said="`PolynomialDecay` ends at 0.0001",
     sentence="PolynomialDecay ends at 0.0001 unless it is told 0.0.",
     repair="linear to zero no longer needs end_learning_rate=0.0.",
 )
@@ -426,7 +473,8 @@ def test_polynomial_decay_does_not_end_at_zero_by_default():
 
 @canary(
     "K14",
-    lesson=5,
+    lesson=3,
+    said="remembers which model it belongs to",
     sentence="an optimizer that has trained one model raises when it is to train another.",
     repair="making a new optimizer inside the function may no longer be necessary.",
 )
@@ -439,7 +487,8 @@ def test_k14_an_optimizer_serves_one_model():
 
 @canary(
     "K15",
-    lesson=3,
+    lesson=APPENDIX,
+    said="It read the function once",
     sentence="a rate given as a lambda is read once, when the first fit compiles the model.",
     repair="if a changed value is seen now, the lambda has become a way of changing the rate.",
 )
@@ -463,6 +512,7 @@ def test_k15_a_lambda_is_read_once():
 @canary(
     "K16, P14",
     lesson=3,
+    said="In PyTorch's form the brake works at once: 0.19",
     sentence="momentum keeps the old rate in its velocity: with gradient 1, β = 0.9 and a drop "
     "from 1.0 to 0.1 the steps are 1.0 and 1.0, where PyTorch's form makes 1.0 and 0.19.",
     repair="correct the table and `utils.numpy_optimizers.momentum`.",
@@ -503,7 +553,9 @@ FIRST_STEP = {
 @canary(
     "K17, P12, P13",
     lesson=3,
-    sentence="the table of first steps shows how far each optimizer moves a weight at 0.001.",
+    said="Adadelta     1.4e-06",
+    sentence="the table of first steps shows how far eight optimizers move a weight at 0.001 (and "
+    "FIRST_STEP here, how far all do).",
     repair="correct the optimizer's row in the table and the formula next to it.",
 )
 def test_k17_the_first_step_of_every_optimizer(name):
@@ -513,8 +565,9 @@ def test_k17_the_first_step_of_every_optimizer(name):
 
 @canary(
     "K17",
-    lesson=3,
-    sentence="the table of first steps holds every optimizer that Keras has.",
+    lesson=NOWHERE,
+    said=None,
+    sentence="FIRST_STEP here holds every optimizer that Keras has.",
     repair="add the new one, or take out the one that is gone.",
 )
 def test_k17_the_table_is_complete():
@@ -528,6 +581,7 @@ def test_k17_the_table_is_complete():
 @canary(
     "P12",
     lesson=3,
+    said="\\varepsilon/\\sqrt{1-\\beta_2}",
     sentence="Adam's first step is η·|g|/(|g| + ε/√(1 − β₂)) with ε = 1e-7.",
     repair="correct the formula in the lesson and `utils.numpy_optimizers.adam`.",
 )
@@ -542,8 +596,9 @@ def test_p12_the_first_step_of_adam():
 @canary(
     "P13",
     lesson=3,
+    said="**RMSprop** steps 3.2 times as far",
     sentence="the first steps of RMSprop, Lion and Nadam are 3.1623·η, η and 1.0628·η.",
-    repair="correct the table of predictions.",
+    repair="correct the numbers, in the text and in the table.",
 )
 def test_p13_the_first_steps_of_rmsprop_lion_and_nadam():
     assert moves(OPT.RMSprop(0.01), [1.0])[0] == pytest.approx(0.01 / math.sqrt(0.1), rel=1e-3)
@@ -553,9 +608,10 @@ def test_p13_the_first_steps_of_rmsprop_lion_and_nadam():
 
 @canary(
     "K17",
-    lesson=3,
+    lesson=NOWHERE,
+    said=None,
     sentence="Adafactor and Lamb scale their steps with the weight.",
-    repair="correct their rows in the table of first steps.",
+    repair="correct their rows in FIRST_STEP.",
 )
 def test_k17_adafactor_and_lamb_scale_with_the_weight():
     for name in ("Adafactor", "Lamb"):
@@ -567,9 +623,10 @@ def test_k17_adafactor_and_lamb_scale_with_the_weight():
 @canary(
     "K18, P15",
     lesson=3,
+    said="with the **current** learning rate",
     sentence="weight decay is multiplied by the current rate: without a gradient, η = 0.1 and "
     "weight_decay = 0.5 turn 10 into 9.5; so a schedule also schedules the decay.",
-    repair="correct the numbers, here and where lesson 7 computes AdamW's total decay.",
+    repair="correct the numbers.",
 )
 def test_k18_weight_decay_is_multiplied_by_the_rate():
     for optimizer in (OPT.AdamW, OPT.SGD):
@@ -583,7 +640,9 @@ def test_k18_weight_decay_is_multiplied_by_the_rate():
 @canary(
     "defaults",
     lesson=3,
-    sentence="SGD starts at 0.01, ScheduleFreeAdamW at 0.0025, all other optimizers at 0.001.",
+    said="SGD       default learning rate 0.01",
+    sentence="SGD starts at 0.01, the other seven of the lesson's table at 0.001; of the rest only "
+    "ScheduleFreeAdamW differs, with 0.0025.",
     repair="correct the sentence; the lesson's table itself is read from Keras.",
 )
 def test_defaults_of_every_optimizer():
@@ -593,13 +652,14 @@ def test_defaults_of_every_optimizer():
             assert float(getattr(OPT, name)().learning_rate) == pytest.approx(rate), name
 
 
-# --- optimizers of today (lessons 6 and 7) ----------------------------------------------------
+# --- optimizers of today ----------------------------------------------------------------------
 
 
 @only_with("MultiOptimizer")
 @canary(
     "K19",
     lesson=6,
+    said="MultiOptimizer",
     sentence="MultiOptimizer gives layers rates of their own, by patterns that must match the "
     "whole path of a variable; the callbacks log one rate per optimizer.",
     repair="correct the cell, and the remark that the Keras on Colab does not have it.",
@@ -631,7 +691,8 @@ def test_k19_multi_optimizer_matches_whole_paths():
 @only_with("ScheduleFreeAdamW")
 @canary(
     "K20",
-    lesson=7,
+    lesson=NOWHERE,
+    said=None,
     sentence="ScheduleFreeAdamW is experimental: fit does not end by switching to the averaged "
     "weights, and on TensorFlow beta_1 changes nothing, because the old momentum is read after "
     "it was overwritten; the weights are the plain mean of the points z, here 0.25.",
@@ -652,7 +713,8 @@ def test_k20_schedule_free_is_experimental(beta_1):
 
 @canary(
     "K21",
-    lesson=4,
+    lesson=APPENDIX,
+    said="Keras's history holds the rates only",
     sentence="history holds 'learning_rate' only with LearningRateScheduler or ReduceLROnPlateau.",
     repair="if it is always there, the lesson's own log of rates can go.",
 )
@@ -671,6 +733,7 @@ def test_k21_the_history_of_rates():
 @canary(
     "K22",
     lesson=3,
+    said='`compile("adam")`',
     sentence="compile('sgd') means 0.01 and compile('adam') means 0.001.",
     repair="correct the two numbers.",
 )
@@ -683,7 +746,8 @@ def test_k22_optimizers_by_name():
 
 @canary(
     "K23",
-    lesson=4,
+    lesson=APPENDIX,
+    said="waits 10 epochs, ignores gains below 0.0001",
     sentence="ReduceLROnPlateau watches val_loss with factor 0.1, patience 10, min_delta 0.0001.",
     repair="correct the numbers in the sentence.",
 )
@@ -696,6 +760,7 @@ def test_k23_the_defaults_of_reduce_lr_on_plateau():
 @canary(
     "K24",
     lesson=6,
+    said="training=False",
     sentence="base(x, training=False) does not keep BatchNormalization from updating in fit; "
     "base.trainable = False does.",
     repair="if training=False now holds inside fit (keras-team/keras#20285), say so and keep "
@@ -720,16 +785,27 @@ def test_k24_training_false_does_not_freeze_batch_normalization():
 @canary(
     "recompile",
     lesson=6,
-    sentence="A compiled model goes on training what it was compiled with, or stops with an error.",
+    said="compile",
+    sentence="after its first fit a compiled model goes on training what it trained there, or "
+    "stops with an error; before that, unfreezing takes effect at once.",
     repair="say what happens now after base.trainable = True without compiling.",
 )
-def test_unfreezing_takes_effect_when_the_model_is_compiled():
-    base = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
-    base.trainable = False
-    inputs = keras.Input((3,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(base(inputs)))
-    model.compile("adam", "mse")
+def test_unfreezing_takes_effect_until_the_first_fit_and_then_when_the_model_is_compiled():
     x, y = np.ones((8, 3)), np.ones(8)
+
+    def frozen():
+        base = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+        base.trainable = False
+        inputs = keras.Input((3,))
+        model = keras.Model(inputs, keras.layers.Dense(1)(base(inputs)))
+        model.compile("adam", "mse")
+        return base, model
+
+    base, model = frozen()
+    before, base.trainable = base.get_weights()[0], True
+    model.fit(x, y, verbose=0)
+    assert np.any(base.get_weights()[0] != before)
+    base, model = frozen()
     model.fit(x, y, verbose=0)
     before, base.trainable = base.get_weights()[0], True
     model.fit(x, y, verbose=0)
@@ -744,6 +820,7 @@ def test_unfreezing_takes_effect_when_the_model_is_compiled():
 @canary(
     "paths",
     lesson=6,
+    said="path",
     sentence="MultiOptimizer asks its map by a weight's path; in a functional base the paths carry "
     "no name of the base.",
     repair="if the base's name is in the paths now, a pattern such as 'base/.*' does what "

@@ -173,6 +173,23 @@ def test_restarts_return_to_the_initial_rate():
     np.testing.assert_allclose(schedule([24, 49]), schedules.cosine(0.1, 25)(24), rtol=1e-12)
 
 
+def test_growing_restarts_double_their_periods():
+    schedule = schedules.cosine_restarts(0.1, 10, growth=2)
+    np.testing.assert_array_equal(schedule([0, 10, 30, 70, 150]), 0.1)
+    np.testing.assert_allclose(schedule([5, 20, 50, 110]), 0.05, rtol=1e-12)
+    np.testing.assert_allclose(schedule([29, 69]), schedules.cosine(0.1, 40)([38, 39]), rtol=1e-12)
+    assert schedules.cosine_restarts(0.1, 1)(10**9) == 0.1  # at once, whatever t is
+
+
+def test_triangular_climbs_and_falls_in_straight_lines():
+    schedule = schedules.triangular(0.1, 0.5, 8)
+    np.testing.assert_allclose(
+        schedule(np.arange(9)), [0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.3, 0.2, 0.1]
+    )
+    np.testing.assert_array_equal(schedule(np.arange(8, 16)), schedule(np.arange(8)))
+    np.testing.assert_allclose(schedules.triangular(0, 1, 5)([1, 2, 3, 4]), [0.4, 0.8, 0.8, 0.4])
+
+
 def test_stable_then_decay_keeps_its_rate_until_the_cooldown():
     schedule = schedules.stable_then_decay(0.1, 100, cooldown=0.2)
     np.testing.assert_allclose(schedule([0, 80, 90, 100, 200]), [0.1, 0.1, 0.05, 0, 0], atol=1e-16)
@@ -213,6 +230,83 @@ def test_make_schedule_counts_the_warm_up_as_part_of_the_training():
     assert rates[100] == 0
 
 
+# --- the same in optax and PyTorch, by the formulas of their documentation --------------------
+
+
+def torch_cyclic(t, base, top, up, down):
+    """Return the rate of torch's CyclicLR, mode "triangular"."""
+    place = t / (up + down) % 1
+    share = up / (up + down)
+    return base + (top - base) * (place / share if place <= share else (1 - place) / (1 - share))
+
+
+def torch_warm_restarts(t, top, period, growth):
+    """Return the rate of torch's CosineAnnealingWarmRestarts(T_0=period, T_mult=growth)."""
+    while t >= period:
+        t, period = t - period, period * growth
+    return top * (1 + np.cos(np.pi * t / period)) / 2
+
+
+def optax_onecycle(t, length, peak, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+    """Return the rate of optax's cosine_onecycle_schedule; torch's OneCycleLR is the same."""
+    top, low, end = int(pct_start * length), peak / div_factor, peak / div_factor / final_div_factor
+    first, last, share = (
+        (low, peak, t / top) if t < top else (peak, end, (t - top) / (length - top))
+    )
+    return last + (first - last) * (np.cos(np.pi * share) + 1) / 2
+
+
+def optax_piecewise(t, initial, factors):
+    """Return the rate of optax's piecewise_constant_schedule; torch's MultiStepLR is the same."""
+    return initial * np.prod([factor for boundary, factor in factors.items() if t >= boundary])
+
+
+def test_triangular_is_torchs_cyclic_rate():
+    schedule = schedules.triangular(0.1, 0.6, 14)
+    theirs = [torch_cyclic(t, 0.1, 0.6, 7, 7) for t in range(60)]
+    np.testing.assert_allclose(schedule(np.arange(60)), theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("growth", [1, 2, 3])
+def test_restarts_are_torchs(growth):
+    schedule = schedules.cosine_restarts(0.3, 9, growth)
+    theirs = [torch_warm_restarts(t, 0.3, 9, growth) for t in range(200)]
+    np.testing.assert_allclose(schedule(np.arange(200)), theirs, atol=1e-15)
+
+
+def test_piecewise_drops_one_update_after_optax_and_torch():
+    schedule = schedules.piecewise([9, 19], [1.0, 0.1, 0.01])
+    theirs = [optax_piecewise(t, 1.0, {10: 0.1, 20: 0.1}) for t in range(30)]
+    np.testing.assert_allclose(schedule(np.arange(30)), theirs, rtol=1e-12)
+
+
+def test_one_cycle_differs_from_optax_in_its_rise_and_its_last_rate_only():
+    mine = schedules.one_cycle(1.0, 1000, rise=0.3)(T)
+    theirs = np.array([optax_onecycle(t, 1000, 1.0) for t in T])
+    assert np.abs(mine - theirs)[300:].max() < 1 / 249_999
+    assert 0.05 < np.abs(mine - theirs)[:300].max() < 0.15
+
+
+def test_cosine_stays_at_its_end_where_torchs_annealing_rises_again():
+    def torch_annealing(t):
+        return (1 + np.cos(np.pi * t / 100)) / 2
+
+    ours = schedules.cosine(1.0, 100)
+    np.testing.assert_allclose(ours(np.arange(101)), torch_annealing(np.arange(101)), atol=1e-15)
+    assert ours(200) == 0
+    assert torch_annealing(200) == 1
+
+
+def test_the_length_of_optaxs_warm_up_counts_as_in_make_schedule():
+    def optax_warm_up(t, warm, decay_steps):  # warmup_cosine_decay_schedule, from 0 to 1 to 0
+        if t < warm:
+            return t / warm
+        return (1 + np.cos(np.pi * min((t - warm) / (decay_steps - warm), 1))) / 2
+
+    mine = schedules.make_schedule("cosine", 1.0, 100, warm_up_updates=20)(np.arange(120))
+    np.testing.assert_allclose(mine, [optax_warm_up(t, 20, 100) for t in range(120)], atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -250,6 +344,15 @@ def test_make_schedule_counts_the_warm_up_as_part_of_the_training():
         (
             lambda: schedules.one_cycle(0.1, 1),
             "updates must be a whole number of at least 2, got 1",
+        ),
+        (
+            lambda: schedules.cosine_restarts(0.1, 9, growth=0.5),
+            "growth must be a whole number of at least 1, got 0.5",
+        ),
+        (lambda: schedules.triangular(0.1, 0.1, 9), "high − low must be a positive number, got 0"),
+        (
+            lambda: schedules.triangular(0.1, 0.2, 1),
+            "period must be a whole number of at least 2, got 1",
         ),
         (lambda: schedules.warm_up(0.1, 5), "schedule must be a function of the update, got 0.1"),
         (
@@ -327,9 +430,9 @@ def test_bad_input_is_named_with_its_value_and_what_is_allowed(call, message):
 # --- the same in Keras ------------------------------------------------------------------------
 
 
-def test_every_family_but_the_mistake_has_a_keras_form():
+def test_every_family_but_two_has_a_keras_form():
     missing = set(schedules.FAMILIES) - set(keras_schedules.KERAS_FAMILIES)
-    assert missing == {"compounding (a mistake)"}
+    assert missing == {"compounding (a mistake)", "triangular"}
     assert set(keras_schedules.KERAS_FAMILIES) < set(schedules.FAMILIES)
 
 
@@ -371,6 +474,7 @@ def test_keras_computes_the_same_rates(family, initial, left, warm_up_updates, s
             K.PolynomialDecay(0.2, 30, 0.01, power=0.5),
         ),
         (schedules.cosine(0.2, 30, end_fraction=0.1), K.CosineDecay(0.2, 30, alpha=0.1)),
+        (schedules.cosine_restarts(0.2, 7, 2), K.CosineDecayRestarts(0.2, 7, t_mul=2.0)),
         (
             schedules.warm_up(schedules.cosine(0.2, 30), 10),
             K.CosineDecay(0.0, 30, warmup_target=0.2, warmup_steps=10),
@@ -527,6 +631,8 @@ TOURNAMENT = {  # family: (loss with initial rate 1, best initial rate, loss wit
     "steps of 1/10": (0.001743, 0.3132, 0.0010435),
     "cosine": (0.000992, 0.3948, 0.0007352),
     "cosine with 4 restarts": (0.001997, 0.3087, 0.0010826),
+    "restarts, growing": (0.001367, 0.3445, 0.0008930),
+    "triangular": (0.003239, 0.2304, 0.0011399),
     "linear to zero": (0.000995, 0.3954, 0.0006990),
     "quadratic to zero": (0.000808, 0.6244, 0.0007371),
     "stable then decay": (0.002160, 0.1898, 0.0008533),

@@ -1,0 +1,58 @@
+"""What the tests of the lessons' claims share."""
+
+import ast
+import contextlib
+import io
+import re
+
+import nbformat
+from conftest import ROOT
+
+from course import quiz
+
+NAMES = {"abs": abs, "round": round}
+
+
+def fallen_for_traps(stem, at_least):
+    """Answer each prediction of a lesson with each of its traps; return those called right.
+
+    The outcome is the one that the stored notebook shows. Traps whose keys need the lesson's
+    variables are skipped, and `at_least` so many must be left.
+    """
+    found, tried = [], 0
+    notebook = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or "quiz.compare" not in cell.source:
+            continue
+        scope = {}
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "traps":
+                scope["traps"] = node.value
+        for call in ast.walk(ast.parse(cell.source)):
+            if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "quiz.compare"):
+                continue
+            name = ast.literal_eval(call.args[0])
+            options = {word.arg: word.value for word in call.keywords}
+            traps = options.get("traps")
+            if isinstance(traps, ast.Name):
+                traps = scope["traps"]
+            if traps is None:
+                continue
+            shown = "".join(output.get("text", "") for output in cell.outputs)
+            outcome = re.search(rf"{re.escape(name)}: (.+?)\. \(You made no guess", shown).group(1)
+            with contextlib.suppress(ValueError):
+                outcome = float(outcome)
+            tolerance = ast.literal_eval(options["tolerance"]) if "tolerance" in options else 0.1
+            traps = eval(compile(ast.Expression(traps), stem, "eval"), dict(NAMES))
+            for wrong in traps:
+                tried += 1
+                with contextlib.redirect_stdout(io.StringIO()) as printed:
+                    quiz.predict(name, wrong)
+                    quiz.compare(name, outcome, tolerance, traps)
+                    quiz.predict(name, None)
+                if "Well predicted" in printed.getvalue():
+                    found.append((name, wrong))
+                elif traps[wrong] not in printed.getvalue():
+                    found.append((name, wrong, "its sentence is not shown"))
+    assert tried >= at_least, tried
+    return found
