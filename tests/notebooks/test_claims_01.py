@@ -71,6 +71,22 @@ def test_lesson_1_converges_exactly_below_the_limit_but_for_a_start_at_the_minim
         assert descent.gradient_descent(slope, 0.0, 3 / curvature, 100)[-1] == 0
 
 
+def test_lesson_1_every_step_overshoots_between_1_and_2_over_lambda_and_the_run_converges():
+    for factor in (1.01, 1.5, 1.99):
+        path = descent.gradient_descent(losses.parabola(2).gradient, 10.0, factor / 2, 1000)
+        assert np.all(np.sign(path[1:20]) != np.sign(path[:19]))
+        assert abs(path[-1]) < 0.001
+    bounce = descent.gradient_descent(losses.parabola(2).gradient, 10.0, 1.0, 1000)
+    assert set(abs(bounce)) == {10.0}, "not closer than before: harm enough, without 'more'"
+
+
+def test_lesson_1_just_above_minus_1_a_run_is_as_slow_as_a_crawl():
+    slow, crawl = (descent.updates_to_tolerance(rate, 1, 1.0, 0.1) for rate in (1.95, 0.05))
+    assert slow == crawl > 20
+    assert descent.regime(1.95, 1) == "overshoots and converges"
+    assert descent.regime(0.05, 1) == "crawls"
+
+
 def test_lesson_1_overshooting_converges_on_a_parabola_and_not_on_every_loss():
     def slope(x):  # of x⁴/4 + 0.005x², whose curvature at the minimum is 0.01
         return x**3 + 0.01 * x
@@ -131,6 +147,29 @@ def test_lesson_1_only_the_product_counts_for_plain_gradient_descent():
     np.testing.assert_allclose(cents, one_dollar)
 
 
+def test_lesson_1_off_the_parabola_rate_and_curvature_do_not_act_through_their_product_alone():
+    def slope(x, curvature):  # the curvature at the minimum; a fourth power is added
+        return curvature * x + x**3
+
+    ends = [
+        descent.gradient_descent(lambda x, c=c: slope(x, c), 1.0, 0.1 / c, 20)[-1]
+        for c in (1.0, 10.0)
+    ]
+    assert abs(ends[0] - ends[1]) > 0.1 * abs(ends[1]), "'on a parabola' has to stay"
+    for c in (1.0, 10.0):
+        end = descent.gradient_descent(losses.parabola(c).gradient, 1.0, 0.1 / c, 20)[-1]
+        assert end == pytest.approx(0.9**20)
+
+
+def test_lesson_1_quiz_some_parabolas_diverge_at_001_and_some_do_not():
+    assert descent.regime(0.01, 201) == "diverges"  # so 'whatever the parabola' is false,
+    assert descent.regime(0.01, 199) != "diverges"  # and 'on a parabola' alone could be true
+    for start in (10.0, -10.0):
+        x = start + 0.1 * losses.parabola(2).gradient(start)  # η = −0.1
+        assert abs(x) > abs(start)
+        assert np.sign(x) == np.sign(start)
+
+
 # --- real data -----------------------------------------------------------------------------------
 
 
@@ -143,6 +182,16 @@ def test_lesson_1_in_keras_50_trains_diabetes_without_a_bias_and_explodes_with_o
     model.fit(x, scaled_targets(y), batch_size=len(x), epochs=10, verbose=0)
     loss = model.evaluate(x, scaled_targets(y), batch_size=len(x), verbose=0)
     assert (loss > 1e3) if bias else (loss < 0.6)
+
+
+def test_lesson_1_the_gradient_formula_foretells_the_best_of_three_rates():
+    x, y = data.load_dataset("diabetes")
+    slopes = abs(2 / len(x) * x.T @ scaled_targets(y))
+    assert slopes.max() <= 2 * np.sqrt(np.mean(x**2))  # "hardly more than twice an input"
+    assert abs(scaled_targets(y)).mean() == pytest.approx(1, abs=0.2)
+    assert 0.01 * slopes.max() * abs(x).max() < 0.001, "0.01 changes no prediction"
+    change = 50 * x @ (2 / len(x) * x.T @ scaled_targets(y))
+    assert 0.1 < abs(change).mean() < 1, "50 changes them, and not by too much"
 
 
 def test_lesson_1_the_column_of_ones_has_the_curvature_2():
@@ -194,6 +243,39 @@ def test_lesson_1_the_limit_on_standardised_columns_is_between_1_over_d_and_1(bi
         found = limit(with_bias(x) if bias else x)
         assert 1 / x.shape[1] - 1e-9 <= found <= 1 + 1e-9
         assert limit(x / 10) > found, "'standardised' has to stay in the sentence"
+
+
+def test_lesson_1_with_three_outputs_the_limit_on_standardised_columns_is_above_1():
+    x, y = data.load_dataset("iris", standardised=True)
+    x, targets, ends = with_bias(x), np.eye(3)[y], {}
+    assert 3 * limit(x) == pytest.approx(1.028, abs=0.0005)
+    mse = keras.losses.MeanSquaredError()
+    for rate in (1.01, 1.05):
+        w = np.zeros((5, 3))
+        for _ in range(1000):
+            w = w - rate * 2 / targets.size * x.T @ (x @ w - targets)
+        ends[rate] = float(mse(targets, x @ w))  # the mean over flowers and outputs
+        assert ends[rate] == pytest.approx(np.mean((x @ w - targets) ** 2), rel=1e-5)
+    assert ends[1.01] < 0.1, "'one output' has to stay in the theorem"
+    assert ends[1.05] > 1e3
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_lesson_1_along_a_line_the_bowl_is_a_parabola_or_flat_if_columns_repeat(repeated):
+    x, y = data.load_dataset("iris")
+    x = np.column_stack([x, x[:, 0]]) if repeated else x
+    line = np.zeros(x.shape[1])
+    line[[0, -1]] = 1, -1
+    here, there, beyond = (np.mean((x @ (t * line) - y) ** 2) for t in (0, 1, 2))
+    assert (beyond - 2 * there + here > 1e-9) == (not repeated)
+
+
+def test_lesson_1_for_adam_the_rate_comes_nearer_to_the_change():
+    for slope in (0.1, 10.0):
+        path = numpy_optimizers.follow(
+            numpy_optimizers.adam(0.1), lambda x, s=slope: np.full_like(x, s), np.zeros(1), 1
+        )
+        assert abs(path[-1] - path[0]).item() == pytest.approx(0.1, rel=1e-3)
 
 
 def test_lesson_1_even_adams_best_rate_can_lie_above_001():

@@ -57,10 +57,11 @@ def test_lesson_2_one_array_after_the_other_is_a_different_method():
 def test_lesson_2_hidden_units_that_start_alike_stay_alike_and_random_ones_learn():
     x, y = data.load_dataset("iris", standardised=True)
     spread = {}
-    for start in ("zeros", "ones", "glorot_uniform"):
+    for start in ("zeros", "ones", "glorot_uniform", "out"):
         keras.utils.set_random_seed(0)
-        hidden = keras.layers.Dense(5, "tanh", kernel_initializer=start)
-        last = keras.layers.Dense(3, "softmax", kernel_initializer=start)
+        going_in, going_out = ("ones", "glorot_uniform") if start == "out" else (start, start)
+        hidden = keras.layers.Dense(5, "tanh", kernel_initializer=going_in)
+        last = keras.layers.Dense(3, "softmax", kernel_initializer=going_out)
         model = keras.Sequential([keras.Input((4,)), hidden, last])
         model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
         model.fit(x, y, batch_size=150, epochs=5, verbose=0)
@@ -68,6 +69,7 @@ def test_lesson_2_hidden_units_that_start_alike_stay_alike_and_random_ones_learn
     assert spread["zeros"] == 0
     assert spread["ones"] < 1e-6
     assert spread["glorot_uniform"] > 0.1
+    assert spread["out"] > 0.01, "'in the weights going in and out' has to stay"
 
 
 def test_lesson_2_keras_starts_wide_layers_closer_to_zero_and_biases_at_zero():
@@ -104,6 +106,21 @@ def test_lesson_2_no_rate_beats_the_best_compromise_whatever_lies_between():
         assert ratio == pytest.approx(kappa / (kappa + 1))
 
 
+@pytest.mark.parametrize(("largest", "smallest"), [(4, 0.2), (100, 1)])
+def test_lesson_2_over_a_short_run_a_rate_below_the_best_can_be_ahead(largest, smallest):
+    steepness, best = np.array([largest, smallest]), 2 / (largest + smallest)
+    rates = np.arange(0.8, 1.0, 0.005) * 2 / largest
+    distances = [
+        np.linalg.norm(descent.gradient_descent(steepness.__mul__, np.ones(2), rate, 1000), axis=1)
+        for rate in (*rates, best)
+    ]
+    tenths = [np.argmax(it <= it[0] / 10) or 1000 for it in distances]
+    assert min(tenths) < tenths[-1] == np.ceil(np.log(0.1) / np.log(1 - best * smallest))
+    assert rates[np.argmin(tenths)] < best
+    ends = [it[1000] for it in distances]
+    assert min(ends) > 0.5 * ends[-1], "in the long run η* is the fastest"
+
+
 def test_lesson_2_a_line_of_equal_loss_is_root_kappa_times_as_long_as_wide():
     width, length = np.sqrt(1 / 2), np.sqrt(1 / 0.1)  # where 2x₁² and 0.1x₂² are 1
     assert losses.ravine_loss([width, 0]) == pytest.approx(losses.ravine_loss([0, length]))
@@ -116,6 +133,7 @@ def test_lesson_2_a_start_on_the_valley_floor_only_puts_the_explosion_off():
     assert steep[40] < 1e-5  # the bottom of the view
     assert np.argmax(steep > 3) == 111
     assert steep[-1] > 1e30
+    assert "diverges" in views.ravine_numbers(0.6, 20, 90)["summary"]  # "the line below says"
     exact = descent.gradient_descent(losses.ravine_gradient, np.array([0.0, 3.0]), 0.6, 400)
     assert not exact[:, 0].any()  # at exactly 0 it would stay: it is the rounding error that grows
 
@@ -189,6 +207,16 @@ def test_lesson_2_dividing_all_columns_raises_the_limit_and_saves_nothing():
     np.testing.assert_allclose(curve(x / 10, y, 100 * rate, 200), curve(x, y, rate, 200))
 
 
+def test_lesson_2_a_loss_without_a_part_in_the_flat_directions_falls_sooner_with_a_huge_kappa():
+    first, other = np.linalg.qr(np.random.default_rng(0).normal(size=(200, 2)))[0].T * 200**0.5
+    second = 0.99 * first + (1 - 0.99**2) ** 0.5 * other  # two columns with correlation 0.99
+    alike = np.column_stack([first, second])
+    raw = alike * [10, 0.1]
+    assert condition(raw) > 1000 * condition(alike) > 100_000
+    left = [curve(x, first, 0.95 * 2 / curvatures(x)[-1], 200)[-1] for x in (raw, alike)]
+    assert left[0] < 1e-8 < 1e-5 < left[1], "κ is for the slowest direction"
+
+
 def test_lesson_2_standardising_lowers_kappa_on_iris_and_wine_and_not_on_diabetes():
     for name, factor in (("iris", 50), ("wine", 1e6)):
         assert condition(problem(name)[0]) > factor * condition(problem(name, True)[0])
@@ -197,7 +225,11 @@ def test_lesson_2_standardising_lowers_kappa_on_iris_and_wine_and_not_on_diabete
     assert curvatures(standardised)[-1] > 400 * curvatures(raw)[-1], "the limit falls"
     np.testing.assert_allclose(raw.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(raw, axis=0), 1)
-    assert condition(problem("diabetes")[0]) > 100 * condition(problem("diabetes", True)[0])
+    raw, standardised = (problem("diabetes", kind)[0] for kind in (False, True))
+    assert condition(raw) == pytest.approx(51_631, abs=0.5)
+    assert condition(standardised) == pytest.approx(470, abs=0.5)
+    limits = [2 / curvatures(x)[-1] for x in (raw, standardised)]
+    assert limits == pytest.approx([1, 0.248], abs=5e-4), "it falls, and standardising helps"
 
 
 # --- the classifier ------------------------------------------------------------------------------
@@ -267,6 +299,15 @@ def test_lesson_2_30_can_settle_at_the_minimum_and_50_cannot():
     away = classify(50, 3000, w + 1e-6 * rng.normal(size=w.shape))[0]
     assert np.sum(np.diff(away[-1000:]) > 0) > 100
     assert away[-1000:].max() > ends[-1] + 1e-3
+
+
+def test_lesson_2_at_50_the_run_jumps_on_and_does_not_explode():
+    jumps = classify(50, 5000)[0]
+    last = jumps[-1000:]
+    assert np.sum(np.diff(last) > 0) > 100
+    assert last.max() > 1.01 * last.min(), "where it stops is a matter of luck"
+    assert jumps.max() < 10 * jumps[0]
+    assert 30 / GUARANTEE > 20, "'more than twenty times'"
 
 
 def test_lesson_2_a_run_may_pass_through_where_2_over_l_is_below_its_rate():
@@ -340,6 +381,12 @@ def test_lesson_2_on_a_too_sharp_minimum_a_run_stays_only_undisturbed():
         assert (abs(path[-1]) < 1e-3) == stays
 
 
+def test_lesson_2_with_many_weights_a_path_leads_straight_into_a_too_sharp_minimum():
+    for aside, arrives in ((0.0, True), (1e-15, False)):
+        path = descent.gradient_descent(losses.ravine_gradient, np.array([aside, 3.0]), 0.6, 300)
+        assert (np.linalg.norm(path[-1]) < 1e-3) == arrives
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_lesson_2_a_small_enough_rate_ends_in_the_valley_where_it_started(case):
     function, _ = CASES[case]
@@ -388,3 +435,13 @@ def test_lesson_2_recall_keras_takes_any_float_as_a_rate():
         assert float(keras.optimizers.SGD(rate).learning_rate) == pytest.approx(rate)
     with pytest.raises(ValueError, match="learning_rate"):
         keras.optimizers.SGD(50)  # so the feedback must not say "any number"
+
+
+def test_lesson_2_exercise_the_colleagues_story_happens_on_wine():
+    ends = {}
+    for standardised, rate in ((False, 1e-6), (False, 1e-5), (True, 0.1)):
+        x, y = problem("wine", standardised)
+        ends[standardised, rate] = curve(x, y, rate, 50)[-1]
+    assert 0.8 < ends[False, 1e-6] < 1, "it crawls"
+    assert ends[False, 1e-5] > 1e50, "it explodes"
+    assert ends[True, 0.1] < 0.11, "it trains well"
