@@ -6,7 +6,7 @@ import symtable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ("notebooks/*.ipynb", "exercises/release/*/*.ipynb")
+NOTEBOOKS = ("notebooks/*.ipynb", "notebooks/appendix/*.ipynb", "exercises/release/*/*.ipynb")
 
 
 def say_which_comes_first():

@@ -18,6 +18,7 @@ from tools import marked, notebooks, rules
 ROOT = notebooks.ROOT
 NOWHERE = "OWNER/learning-rate-course"  # the address of a copy that isn't published
 PLACES = ("pyproject.toml", "CITATION.cff", "README.md", "docs/*.md", "notebooks/*.ipynb")
+PLACES += ("notebooks/appendix/*.ipynb",)
 PLACES += ("exercises/**/*.md", "exercises/**/*.ipynb", "lrsweep/**/*.md", "lrsweep/*.toml")
 
 # Every form in which an address or a revision is written; the longer ones come first.

@@ -69,7 +69,11 @@ ENVIRONMENTS = {
 
 def notebooks():
     """Return all lessons and all exercises as students get them."""
-    return [*rules.lessons(), *sorted(ROOT.glob("exercises/release/*/*.ipynb"))]
+    return [
+        *rules.lessons(),
+        *rules.appendices(),
+        *sorted(ROOT.glob("exercises/release/*/*.ipynb")),
+    ]
 
 
 def label(path):

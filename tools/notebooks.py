@@ -16,6 +16,7 @@ from tools import imports
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS += sorted((ROOT / "notebooks" / "appendix").glob("*.ipynb"))
 
 # Of one output's many forms, the loud ones are dropped: a stored notebook is read on pages that
 # run no script and know no widget, and shows the picture or the text that follows.

@@ -235,3 +235,8 @@ def quiz_problems(path):
 def lessons():
     """Return the paths of all lessons."""
     return sorted(Path(ROOT / "notebooks").glob("*.ipynb"))
+
+
+def appendices():
+    """Return the paths of the notebooks that lessons refer to for looking things up."""
+    return sorted(Path(ROOT / "notebooks" / "appendix").glob("*.ipynb"))

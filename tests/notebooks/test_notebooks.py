@@ -23,6 +23,16 @@ def test_lesson_keeps_the_rules(path):
     assert rules.problems(nbformat.read(path, as_version=4), path) == []
 
 
+OF_AN_APPENDIX = (rules.normalised, rules.executed_in_order, rules.fresh, rules.quiet, rules.set_up)
+OF_AN_APPENDIX += (rules.figures, rules.numbers_shown)
+
+
+@pytest.mark.parametrize("path", rules.appendices(), ids=lambda path: path.stem)
+def test_appendix_keeps_the_rules_that_are_not_only_for_lessons(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert [problem for rule in OF_AN_APPENDIX for problem in rule(notebook, path)] == []
+
+
 @pytest.mark.parametrize("path", QUIZZES, ids=lambda path: path.stem)
 def test_quiz_explains_every_answer(path):
     assert rules.quiz_problems(path) == []
