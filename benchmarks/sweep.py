@@ -1,194 +1,204 @@
-"""How much faster is a sweep than a loop of fits? Both sides are timed here, in turns.
+"""How much faster is a sweep than a loop of fits, and than Keras on JAX? All timed here, in turns.
 
-    python -m benchmarks.sweep           # everything, some minutes
-    python -m benchmarks.sweep a b       # some of it
+    python -m benchmarks.sweep                           # all works, some minutes
+    python -m benchmarks.sweep A D                       # some of them
+    python -m benchmarks.sweep --jax /tmp/jax/bin/python # with JAX, from an environment with:
+                                                         # pip install keras jax
+    python -m benchmarks.sweep --copies                  # how time and memory grow with them
 
-(a) the four-rate loop of the Iris tutorial against one call of sweep_learning_rates
-(b) 64 rates × 5 seeds against the same loop, of which 8 models are timed and scaled up
-(c) peak memory of both, each in a process of its own
-(d) how time and memory grow with the number of copies
-(e) a digits network and a small convolutional network beside Iris
-(f) what the sweep explorer of lesson 5 does at a change of its controls
-
-All times include building the models and tracing. Times of one side are medians of several.
+The works are those of `benchmarks.works`. All times hold building the models and tracing or
+compiling. Of each side the median of several turns is shown; of the loop, some models are timed
+and the mean is multiplied. "again" is a second call for the same architecture, whose traced
+functions are kept. The processor's seconds are those of all its cores: on a computer that does
+other things too, they say more than the clock.
 """
 
+import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
-from sklearn.model_selection import train_test_split
 
-from lrsweep import sweep_learning_rates
-from lrsweep._experiment import Experiment
-from lrsweep._sequential import train_one
-from utils.data import load_dataset
+from benchmarks import works
+from benchmarks.works import BATCH_SIZE, WORKS
 
-RATES = [0.2, 0.1, 0.03, 0.01]
-GRID = np.geomspace(1e-3, 1, 64)
+ROOT = Path(__file__).parent.parent
 
 
-def data(name, standardised=False):
-    """Return the tutorial's split: three quarters to train on, one quarter held out."""
-    x, y = load_dataset(name, standardised)
+def data(name):
+    """Return (x, y) to train on and (x, y) held out."""
+    if name in ("texts", "series"):
+        return works.made_up(name)
+    from sklearn.model_selection import train_test_split
+
+    from utils.data import load_dataset
+
+    x, y = load_dataset(name, True)
     x, x_held_out, y, y_held_out = train_test_split(x, y, test_size=0.25, random_state=42)
     return (x, y), (x_held_out, y_held_out)
 
 
-def network(layers, shape, optimizer=keras.optimizers.SGD):
-    def build():
-        model = keras.Sequential([keras.Input(shape), *layers()])
-        model.compile(optimizer(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        return model
-
-    return build
+def timed(function, *args):
+    """Return the seconds of the clock and of the processor, and what the function returns."""
+    start, busy = time.perf_counter(), time.process_time()
+    result = function(*args)
+    return time.perf_counter() - start, time.process_time() - busy, result
 
 
-def dense(*widths):
-    hidden = [keras.layers.Dense(width, "relu") for width in widths[:-1]]
-    return [*hidden, keras.layers.Dense(widths[-1], "softmax")]
+def sweep(work):
+    from lrsweep import sweep_learning_rates
+
+    arguments = {"epochs": work.epochs, "seeds": work.seeds, "progress": False}
+    return sweep_learning_rates(
+        work.build, work.learning_rates, *data(work.data), batch_size=BATCH_SIZE, **arguments
+    )
 
 
-def convolutional():
-    return [
-        keras.layers.Reshape((8, 8, 1)),
-        keras.layers.Conv2D(8, 3, activation="relu"),
-        keras.layers.MaxPooling2D(),
-        keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
-        keras.layers.Flatten(),
-        keras.layers.Dense(10, "softmax"),
-    ]
+def forget():
+    """Let nothing be kept of earlier calls."""
+    from lrsweep import _copies
+
+    getattr(_copies, "forget_traces", lambda: None)()
 
 
-iris = network(lambda: dense(50, 12, 3), (4,))
-digits = network(lambda: dense(64, 10), (64,))
-images = network(convolutional, (64,))
-
-
-def loop_of_fits(build, rates, train, held_out, epochs=20):
-    for rate in rates:
-        model = build()
+def loop(work, count):
+    """Train some of the models of a work, one after another, as anybody would."""
+    (x, y), held_out = data(work.data)
+    for rate in work.learning_rates[:: work.rates // count][:count]:
+        model = work.build()
         model.optimizer.learning_rate = rate
-        model.fit(*train, 32, epochs, validation_data=held_out, verbose=0)
+        model.fit(x, y, BATCH_SIZE, work.epochs, validation_data=held_out, verbose=0)
 
 
-def seconds(function, *args, **named):
-    start = time.perf_counter()
-    function(*args, **named)
-    return time.perf_counter() - start
+class Jax:
+    """Keras on JAX in a process of its own."""
+
+    def __init__(self, python, folder):
+        parts = {
+            f"{name}/{i}": part
+            for name in {work.data for work in WORKS.values()}
+            for i, part in enumerate(it for pair in data(name) for it in pair)
+        }
+        np.savez(Path(folder) / "data.npz", **parts)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
+        environment = os.environ | {"PYTHONPATH": ""}
+        self.process = subprocess.Popen(
+            [python, "-m", "benchmarks.on_jax"], env=environment, **pipes
+        )
+        self.process.stdin.write(f"{folder}/data.npz\n")
+        self.run("A small")
+
+    def run(self, name):
+        self.process.stdin.write(f"{name}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the Python of --jax needs keras and jax")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def sweep(build, rates, train, held_out, seeds, epochs=20):
-    named = {"seeds": seeds, "epochs": epochs, "progress": False}
-    return sweep_learning_rates(build, rates, train, held_out, **named)
+def row(*cells):
+    print("".join(f"{cell:>11}" for cell in cells), flush=True)
 
 
-def compare_in_turns(build, train, held_out, rates, seeds, loop_rates, epochs=20, turns=3):
-    """Return the median seconds for each model of the loop and of the sweep."""
-    loop, swept = [], []
+def medians(turns):
+    return [statistics.median(column) for column in zip(*(turn[:2] for turn in turns))]
+
+
+def measure(name, turns, models, jax):
+    """Print two rows for a work: seconds of the clock, and of the processor."""
+    work = WORKS[name]
+    sides = {"sweep": [], "again": [], "jax": [], "loop": []}
     for _ in range(turns):
-        loop.append(seconds(loop_of_fits, build, loop_rates, train, held_out, epochs))
-        swept.append(seconds(sweep, build, rates, train, held_out, seeds, epochs))
-    models = len(rates) * seeds
-    return statistics.median(loop) / len(loop_rates), statistics.median(swept) / models
+        forget()
+        sides["sweep"].append(timed(sweep, work))
+        sides["again"].append(timed(sweep, work))
+        if jax:
+            sides["jax"].append(jax.run(name))
+    sides["loop"].append(timed(loop, work, models))
+    engine = sides["sweep"][0][2].engine
+    copies = work.rates * work.seeds
+    spent = {side: medians(it) for side, it in sides.items() if it}
+    for i, kind in enumerate(("clock", "processor")):
+        ours, alone = spent["sweep"][i], spent["loop"][i] / models
+        theirs = spent["jax"][i] if jax else None
+        row(
+            *((name, copies, engine) if i == 0 else ("", "", "")),
+            kind,
+            f"{ours:.2f}",
+            f"{spent['again'][i]:.2f}",
+            f"{theirs:.2f}" if jax else "",
+            f"{ours / theirs:.2f}" if jax else "",
+            f"{alone * copies:.0f}",
+            f"{alone * copies / ours:.0f}",
+        )
 
 
-def row(what, *cells):
-    print(f"{what:<44}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("works", nargs="*", help="of A to F; all without")
+    parser.add_argument("--jax", metavar="PYTHON", help="of an environment with keras and jax")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--models", type=int, default=4, help="of the loop that are timed")
+    parser.add_argument("--copies", action="store_true", help="time and memory of 1 to 4096 copies")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of is not None:
+        print_memory(arguments.memory_of)
+        return
+    if arguments.copies:
+        print_growth()
+        return
+    loop(WORKS["A"]._replace(epochs=1), 1)  # TensorFlow's own start-up
+    sweep(WORKS["A"]._replace(rates=2, seeds=1, epochs=1))
+    with tempfile.TemporaryDirectory() as folder:
+        jax = Jax(arguments.jax, folder) if arguments.jax else None
+        head = "work", "copies", "engine", "seconds of", "sweep", "again", "JAX", "sweep/JAX"
+        row(*head, "loop", "loop/sweep")
+        for name in arguments.works or WORKS:
+            measure(name, arguments.turns, arguments.models, jax)
+        if jax:
+            jax.close()
 
 
-def largest_difference(build, train, held_out, epochs=20):
-    """Compare the sweep with Keras's own steps fed the same batches, one model at a time."""
-    result = sweep(build, RATES, train, held_out, 1, epochs)
-    arrays = [a.astype("float32") if a.dtype == float else a for a in (*train, *held_out)]
-    experiment = Experiment(build, *arrays, epochs, 32, True)
-    worst = 0
-    for i, rate in enumerate(RATES):
-        history, _ = train_one(experiment, rate, 0)
-        for name in ("loss", "val_loss"):
-            worst = max(worst, np.abs(result.metrics[name][i, 0] - history[name]).max())
-    return worst
+def print_growth():
+    row("copies", "seconds", "ms/copy", "MB")
+    base = memory_of(0)
+    for copies in (1, 4, 16, 64, 256, 1024, 4096):
+        work = WORKS["A"]._replace(rates=copies, seeds=1)
+        spent = statistics.median(timed(sweep, work)[0] for _ in range(3))
+        used = memory_of(copies) - base
+        row(copies, f"{spent:.2f}", f"{1000 * spent / copies:.2f}", f"{used / 1024:.0f}")
 
 
-def part_a():
-    row("(a) four rates, one seed", "loop s", "sweep s", "ratio")
-    loop, swept = compare_in_turns(iris, *data("iris"), RATES, 1, RATES, turns=5)
-    row("    Iris 50-12-3, 20 epochs", f"{4 * loop:.2f}", f"{4 * swept:.2f}", f"{loop / swept:.1f}")
-    row("    largest difference of a loss", f"{largest_difference(iris, *data('iris')):.1e}")
+def memory_of(copies):
+    """Return the peak memory of a process that sweeps so many copies, in kB."""
+    command = [sys.executable, "-m", "benchmarks.sweep", "--memory-of", str(copies)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return int(run.stdout)
 
 
-def part_b():
-    row("(b) 64 rates × 5 seeds", "loop s/model", "sweep s/model", "ratio", "sweep s")
-    loop, swept = compare_in_turns(iris, *data("iris"), GRID, 5, RATES * 2)
-    cells = f"{loop:.3f}", f"{swept:.5f}", f"{loop / swept:.0f}", f"{320 * swept:.2f}"
-    row("    Iris; 8 models of the loop timed, × 40", *cells)
+def print_memory(copies):
+    import utils.data  # noqa: F401
+    from lrsweep import _prepare  # noqa: F401
 
-
-def part_c():
-    row("(c) peak memory over that of the imports", "MB")
-    for side in ("nothing", "loop of 8", "sweep of 4", "sweep of 320", "sweep of 4096"):
-        command = [sys.executable, "-m", "benchmarks.sweep", "memory", side]
-        peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        if side == "nothing":
-            base = peak
-        else:
-            row(f"    {side}", f"{(peak - base) / 1024:.0f}")
-
-
-def memory(side):
-    examples = data("iris")
-    if side == "loop of 8":
-        loop_of_fits(iris, RATES * 2, *examples)
-    elif side.startswith("sweep"):
-        copies = int(side.split()[-1])
-        sweep(iris, np.geomspace(1e-3, 1, copies), *examples, 1)
+    if copies:
+        sweep(WORKS["A"]._replace(rates=copies, seeds=1))
     status = Path("/proc/self/status").read_text()  # Linux; ru_maxrss would count the parent too
     print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
-def part_d():
-    row("(d) copies, Iris", "sweep s", "ms/model")
-    for copies in (1, 4, 16, 64, 256, 1024, 4096):
-        rates = np.geomspace(1e-3, 1, copies) if copies > 1 else [0.1]
-        spent = statistics.median(seconds(sweep, iris, rates, *data("iris"), 1) for _ in range(3))
-        row(f"    {copies}", f"{spent:.2f}", f"{1000 * spent / copies:.2f}")
-
-
-def part_e():
-    row("(e) 16 rates × 2 seeds, 5 epochs", "loop s/model", "sweep s/model", "ratio")
-    for name, build in (("digits 64-64-10", digits), ("digits, two convolutions", images)):
-        examples = data("digits", standardised=True)
-        loop, swept = compare_in_turns(build, *examples, GRID[::4], 2, [0.1, 0.01], epochs=5)
-        row(f"    {name}", f"{loop:.3f}", f"{swept:.4f}", f"{loop / swept:.0f}")
-        row("    largest difference", f"{largest_difference(build, *examples, epochs=5):.1e}")
-
-
-def part_f():
-    row("(f) a change in the explorer, 25 rates × 5 seeds", "s")
-    for optimizer in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.RMSprop):
-        for batch_size, epochs in ((32, 20), (8, 20), (32, 100), (112, 200)):
-            build = network(lambda: dense(50, 12, 3), (4,), optimizer)
-            named = {"batch_size": batch_size, "epochs": epochs, "progress": False}
-            rates = np.geomspace(1e-3, 10, 25)
-            spent = statistics.median(
-                seconds(sweep_learning_rates, build, rates, *data("iris", True), **named)
-                for _ in range(3)
-            )
-            row(f"    {optimizer.__name__}, batch {batch_size}, {epochs} epochs", f"{spent:.2f}")
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["memory"]:
-        memory(sys.argv[2])
-    else:
-        loop_of_fits(iris, RATES[:1], *data("iris"), epochs=2)  # TensorFlow's own start-up
-        sweep(iris, RATES, *data("iris"), 1, epochs=2)
-        for letter in sys.argv[1:] or "abcdef":
-            {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f}[letter]()
+    main()

@@ -12,8 +12,8 @@ from lrsweep._curve import RangeTest
 from lrsweep._range_test import range_test
 from lrsweep._result import SweepResult
 from lrsweep._sweep import sweep_learning_rates
+from lrsweep._version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "RangeTest",
     "SweepResult",

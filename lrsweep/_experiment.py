@@ -122,8 +122,7 @@ class Experiment:
             model._symbolic_build(data_batch=self._first_batch())
             if later:
                 optimizer.built = False
-                build = tf.function(lambda: optimizer.build(model.trainable_variables))
-                build.get_concrete_function()
+                tf.function(lambda: _build_once(model)).get_concrete_function()
         return model
 
     def _first_batch(self):
@@ -137,6 +136,13 @@ class Experiment:
         if not self.shuffle:
             return np.arange(len(self.train))
         return np.random.default_rng((seed, epoch)).permutation(len(self.train))
+
+
+def _build_once(model):
+    """Build a model's optimizer, unless it is built: a function with variables is traced twice."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.built = True
 
 
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):

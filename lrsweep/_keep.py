@@ -18,9 +18,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import lrsweep
 from lrsweep._examples import Stream
 from lrsweep._experiment import Outcome, own_learning_rate
+from lrsweep._version import __version__
 
 try:
     import fcntl
@@ -297,7 +297,7 @@ def describe(probe, rates, seeds, callbacks):
         "loss and metrics": _text(compiled),
         "build_model": _text(experiment.build_model),
         "callbacks": [_text(_settings(callback)) for callback in callbacks],
-        "versions": [keras.version(), tf.__version__, lrsweep.__version__],
+        "versions": [keras.version(), tf.__version__, __version__],
     }
 
 

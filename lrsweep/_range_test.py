@@ -153,9 +153,7 @@ class _Training:
             and not any(id(variable) in known for variable in metric.variables)
         ]
         self.scales_the_loss = hasattr(model.optimizer, "inner_optimizer")
-        self.optimizer = (
-            model.optimizer.inner_optimizer if self.scales_the_loss else model.optimizer
-        )
+        self.optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self.longest_update = getattr(self.optimizer, "gradient_accumulation_steps", None) or 1
         self._check_no_new_variables()  # made while the step was traced
         self.has_run = False

@@ -98,6 +98,8 @@ class Snapshot:
                 self._undo.append(functools.partial(put, thing, get(thing)))
                 return []
         if isinstance(thing, collections.abc.Iterator) and not isinstance(thing, io.IOBase):
+            if _root(thing) == "keras":  # what an interrupted `fit` has left, never used again
+                return []
             raise ValueError(
                 f"{path} is a {type(thing).__name__}, which only goes forward: a range test could "
                 "not put it back. Keep it outside the model, or keep a number that counts"

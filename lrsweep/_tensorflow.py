@@ -19,7 +19,8 @@ except (ImportError, AttributeError):
     _REGISTRY = None
 
 RANDOM = ("StatelessRandomUniformV2", "StatelessRandomNormalV2", "StatelessTruncatedNormalV2")
-ADDED = ("Bitcast", *RANDOM)  # rules that TensorFlow lacked when this was written
+SEEDS = "StatelessRandomGetKeyCounter"
+ADDED = ("Bitcast", SEEDS, *RANDOM)  # rules that TensorFlow lacked when this was written
 CALLS = {"StatefulPartitionedCall", "While", "If", "Case", "ReadVariableOp"}
 REPLACED = ("Conv2D",)  # a rule that it has, but only for a kernel that all copies share
 
@@ -84,6 +85,20 @@ def _bitcast(name):
     return convert
 
 
+def _seeds(name):
+    """Return a rule that makes key and counter once of each different seed."""
+    make = getattr(tf.raw_ops, name)
+
+    def convert(loop):
+        loop.stack_inputs([0])
+        made = _of_each_different(
+            loop.stacked_input(0), lambda seed: tuple(make(seed=seed)), (tf.uint64, tf.uint64)
+        )
+        return [_wrap(values, True) for values in made]
+
+    return convert
+
+
 def _random(name):
     """Return a rule that draws once for each different seed.
 
@@ -96,19 +111,24 @@ def _random(name):
         shape, algorithm = loop.unstacked_input(0), loop.unstacked_input(3)
         dtype = loop.get_attr("dtype")
         states = tf.concat([loop.stacked_input(1), loop.stacked_input(2)], axis=1)
-        different, which = tf.raw_ops.UniqueV2(x=tf.bitcast(states, tf.int64), axis=[0])
 
         def draw_once(state):
             state = tf.bitcast(state, tf.uint64)
             return draw(shape=shape, key=state[:1], counter=state[1:], alg=algorithm, dtype=dtype)
 
-        drawn = tf.map_fn(draw_once, different, fn_output_signature=dtype, parallel_iterations=1)
-        return _wrap(tf.gather(drawn, which), True)
+        return _wrap(_of_each_different(tf.bitcast(states, tf.int64), draw_once, dtype), True)
 
     return convert
 
 
-_MAKERS = {"Bitcast": _bitcast, **dict.fromkeys(RANDOM, _random)}
+def _of_each_different(rows, function, dtypes):
+    """Return a function of each row, called once for rows that are equal."""
+    different, which = tf.raw_ops.UniqueV2(x=rows, axis=[0])
+    made = tf.map_fn(function, different, fn_output_signature=dtypes, parallel_iterations=1)
+    return tf.nest.map_structure(lambda values: tf.gather(values, which), made)
+
+
+_MAKERS = {"Bitcast": _bitcast, SEEDS: _seeds, **dict.fromkeys(RANDOM, _random)}
 
 
 def _conv2d_or(own):

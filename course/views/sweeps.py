@@ -164,7 +164,8 @@ def range_test_numbers(updates, noise, memory, explosion=4.0):
         x = x - rate * (CURVATURES * x + noise * random.normal(size=x.size))
     test = RangeTest(rates[: len(losses)], np.array(losses), memory=memory)
     minimum = test.learning_rates[np.argmin(test.smoothed)]
-    steepest = RangeTest(test.learning_rates, test.smoothed).suggest("steepest")
+    slopes = np.gradient(test.smoothed, np.log(test.learning_rates))
+    steepest = test.learning_rates[np.argmin(slopes)]
     factor = (100 / 1e-3) ** (1 / (updates - 1))
     theory = np.log(factor) / 2
     return {

@@ -275,7 +275,7 @@ IMAGE = {
     "RandomZoom": images(lambda: layers.RandomZoom(0.2)),
     "RandomContrast": images(lambda: layers.RandomContrast(0.5)),
     "RandomBrightness": images(lambda: layers.RandomBrightness(0.2, value_range=(0, 1))),
-    "RandomCrop": images(lambda: layers.RandomCrop(4, 4)),
+    "CenterCrop": images(lambda: layers.CenterCrop(4, 4)),
     "Resizing": images(lambda: layers.Resizing(4, 4)),
 }
 SEQUENCE = {
@@ -656,7 +656,11 @@ class Configuration(NamedTuple):
     def _compile(self, model):
         weighted = {"loss_weights": [0.3, 2.0]} if self.target == "two weighted outputs" else {}
         measured = METRICS[self.metrics][1]()
-        weighs = self.weights != "none" and self.metrics not in ("function", "correlation") and self.seed % 2
+        weighs = (
+            self.weights != "none"
+            and self.metrics not in ("function", "correlation")
+            and self.seed % 2
+        )
         where = "weighted_metrics" if weighs else "metrics"
         model.compile(
             make_optimizer(self.optimizer, self.option),
@@ -703,11 +707,13 @@ def configurations(seed, count):
     for number in range(count):
         target = draw("target")
         labels = TARGETS[target][0]
-        weights = draw("weights", lambda it: it != "class" or labels in ("class", "one-hot"))
+        weights = draw(
+            "weights", lambda it, labels=labels: it != "class" or labels in ("class", "one-hot")
+        )
         model = draw("model")
         data = DATA[MODELS[model][0]]
         nested = labels in ("list", "dict")
-        kind = draw("kind", lambda it: not nested or it not in ONE_OUTPUT)
+        kind = draw("kind", lambda it, nested=nested: not nested or it not in ONE_OUTPUT)
         found.append(
             Configuration(
                 model=model,
@@ -716,7 +722,7 @@ def configurations(seed, count):
                 optimizer=(optimizer := draw("optimizer")),
                 option=draw("option", lambda it: optimizer not in PLAIN or it == "none"),
                 target=target,
-                metrics=draw("metrics", lambda it: labels in METRICS[it][0]),
+                metrics=draw("metrics", lambda it, labels=labels: labels in METRICS[it][0]),
                 weights=weights,
                 builder=draw("builder"),
                 seed=number,

@@ -398,9 +398,12 @@ def other_files(folder):
     (folder / "empty").write_bytes(b"")
     np.save(folder / "array.npy", np.ones(3))
     np.savez(folder / "arrays.npz", learning_rates=np.ones(3))
-    np.savez(folder / "foreign.npz", text=np.array(json.dumps({"format": "else"})))
     (folder / "pickle").write_bytes(pickle.dumps({"a": 1}))
     full_result().save(folder / "whole")
+    with np.load(folder / "whole") as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["text"] = np.array(str(arrays["text"]).replace("lrsweep.SweepResult", "lrsweep.Other"))
+    np.savez(folder / "foreign.npz", **arrays)
     (folder / "half").write_bytes((folder / "whole").read_bytes()[:700])
     (folder / "folder").mkdir()
     return [path for path in folder.iterdir() if path.name != "whole"]

@@ -218,6 +218,19 @@ def test_what_a_train_step_sets_is_put_back():
     assert not hasattr(model, "seen")
 
 
+def test_a_model_whose_fit_was_interrupted_can_be_tested():
+    class Interrupt(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    model = network()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*DATA, validation_data=DATA, callbacks=[Interrupt()], verbose=0)
+    before = state(model)
+    range_test(model, DATA, updates=3)
+    assert state(model) == before
+
+
 def test_layers_that_always_train_keep_their_averages():
     """The finder used to call the model once before it remembered anything."""
 
@@ -309,11 +322,11 @@ def test_with_accumulated_gradients_the_rate_changes_with_the_weights(steps_befo
 
 
 def test_steps_that_are_skipped_to_lower_the_loss_scale_do_not_raise_the_rate():
-    scaled = OPTIMIZERS.LossScaleOptimizer(OPTIMIZERS.SGD(0.1), initial_scale=2.0**140)
-    model, data = parabola(0.7, scaled)
-    result = range_test(model, data, 1e-3, 1.0, updates=10, batch_size=4)
-    np.testing.assert_allclose(result.losses, by_hand(result.learning_rates), rtol=1e-4)
-    assert float(scaled.dynamic_scale) == 2.0**140
+    scaled = OPTIMIZERS.LossScaleOptimizer(OPTIMIZERS.SGD(0.1), initial_scale=2.0**127)
+    model, data = parabola(70.0, scaled)  # the scaled loss is infinite at first
+    result = range_test(model, data, 1e-4, 0.01, updates=10, batch_size=4)
+    np.testing.assert_allclose(result.losses, by_hand(result.learning_rates, 70.0), rtol=1e-4)
+    assert float(scaled.dynamic_scale) == 2.0**127
 
 
 def test_several_inputs_as_dicts_with_weights():

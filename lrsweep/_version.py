@@ -1,0 +1,3 @@
+"""The version of the package, which a folder of kept trainings notes."""
+
+__version__ = "0.1.0"
