@@ -24,9 +24,9 @@ def sgd(learning_rate=0.01):
 def momentum(learning_rate=0.01, beta=0.9):
     """Return Keras's `SGD(momentum=beta)`: v ← βv − ηg, and the change is v.
 
-    The state v has the learning rate in it: after a drop of the rate the steps already
-    under way go on at the old one. PyTorch's form, v ← βv + g with the change −ηv, is
-    the same as long as the rate is constant.
+    The state v has the learning rate in it: after a drop of the rate, what has built
+    up carries on at the old one. PyTorch's form, v ← βv + g with the change −ηv, is the
+    same as long as the rate is constant.
     """
     learning_rate = checks.positive_number("learning_rate", learning_rate)
     beta = checks.fraction("beta", beta)
@@ -111,12 +111,6 @@ def follow(optimizer, gradient, start, updates):
 # x⁺ = x − ηλx + β(x − x⁻). Trying xₜ = σᵗ turns that into σ² − (1 + β − ηλ)σ + β = 0, and the
 # larger |σ| of the two roots is what an update multiplies the distance by in the long run. If
 # the roots are complex, both have |σ| = √β, whatever η. See G. Goh, "Why Momentum Really Works".
-
-
-def effective_learning_rate(learning_rate, beta):
-    """Return η/(1 − β): the size of the steps that momentum builds up along a constant slope."""
-    learning_rate = checks.positive_number("learning_rate", learning_rate)
-    return learning_rate / (1 - _momentum(beta))
 
 
 def momentum_stability_limit(largest_curvature, beta):

@@ -509,6 +509,13 @@ RATES = {
         _rates('schedules.linear_to_zero(best("linear to zero", 200)(0), updates)(t)'),
         "belongs to the length",
     ),
+    "long_runs": Mutant(
+        "M14: short runs want the rate of long ones",
+        _rates(
+            'schedules.linear_to_zero(best("linear to zero", max(updates, 1000))(0), updates)(t)'
+        ),
+        "the mark",
+    ),
     "two_lengths": Mutant(
         "M14: a best rate for the lengths that are tried, and no other",
         _rates(
