@@ -125,9 +125,8 @@ class Copies:
         )
 
     def _trace(self):
-        """Trace an update, an evaluation of a batch, and the loops over batches and epochs."""
+        """Trace an update, an evaluation of a batch, and what metrics report and are reset to."""
         state = tf.nest.map_structure(tf.TensorSpec.from_tensor, self.first)
-        orders = tf.TensorSpec((None, len(self.seeds), len(self.experiment.train)), tf.int32)
         batch = tf.TensorSpec((len(self.seeds), None), tf.int32)
         ends = tf.TensorSpec((2,), tf.int32)
         try:
@@ -136,7 +135,6 @@ class Copies:
                 self.update = _traced(self._update, batch, state)
                 self.evaluate = _traced(self._evaluate, ends, state)
                 self.results = _traced(self._results, state)
-                self.run = _traced(self._epochs, orders, state)
         except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
             raise CannotVectorize(
                 f"TensorFlow cannot carry it over copies: {first_line(error)}"
@@ -151,71 +149,43 @@ class Copies:
     def train(self, state, epochs):
         """Train for some epochs.
 
+        The loops over epochs and batches are Python's: TensorFlow's own take longer to make than
+        they save.
+
         Returns
         -------
         logs : dict of array of shape (epochs, copies)
         state : State
         """
-        order = self.experiment.order
-        orders = np.array([[order(seed, epoch) for seed in self.seeds] for epoch in epochs])
+        logs = {name: [] for name in self.names}
         with _tensorflow.quiet_and_direct():
-            logs, state = self.run(tf.constant(orders, tf.int32), state)
-        return {name: values.numpy() for name, values in logs.items()}, State(*state)
+            for epoch in epochs:
+                report, state = self._epoch(epoch, state)
+                for name, values in logs.items():
+                    values.append(report[name])
+            logs = {name: np.stack([it.numpy() for it in values]) for name, values in logs.items()}
+        return logs, state
 
-    def _epochs(self, orders, state):
-        count, copies = tf.shape(orders)[0], len(self.trials)
+    def _epoch(self, epoch, state):
+        """Train for one epoch; return what Keras reports, each of shape (copies,)."""
+        order = np.stack([self.experiment.order(seed, epoch) for seed in self.seeds])
+        for rows in self._batches(len(self.experiment.train)):
+            state, report = self.update(tf.constant(order[:, slice(*rows)], tf.int32), state)
+        results = self.results(state)
+        logs = choose_report(results, report or None)
+        late = self.one.taken_late if logs is results else ()
+        state = self.reset(state)
+        for rows in self._batches(len(self.experiment.validation)):
+            state, report = self.evaluate(tf.constant(rows, tf.int32), state)
+        held_out = choose_report(self.results(state), report or None)
+        logs = logs | {name: held_out[name] for name in late}
+        return logs | {f"val_{name}": it for name, it in held_out.items()}, self.reset(state)
 
-        def one_epoch(epoch, arrays, state):
-            logs, state = self._epoch(orders[epoch], State(*state))
-            arrays = {name: arrays[name].write(epoch, logs[name]) for name in arrays}
-            return epoch + 1, arrays, state
-
-        arrays = {
-            name: tf.TensorArray(tf.float32, count, element_shape=(copies,)) for name in self.names
-        }
-        _, arrays, state = tf.while_loop(
-            lambda epoch, *_: epoch < count, one_epoch, (0, arrays, state), parallel_iterations=1
-        )
-        return {name: array.stack() for name, array in arrays.items()}, state
-
-    def _epoch(self, order, state):
-        def update(ends, state):
-            return self.update(order[:, ends[0] : ends[1]], state)
-
-        logs, state = self._batches(len(self.experiment.train), update, self.update, state)
-        held_out, state = self._batches(
-            len(self.experiment.validation),
-            self.evaluate,
-            self.evaluate,
-            State(*self.reset(state)),
-        )
-        logs |= {name: held_out[name] for name in self._taken_late()}
-        logs |= {f"val_{name}": value for name, value in held_out.items()}
-        return logs, State(*self.reset(state))
-
-    def _taken_late(self):
-        """Return the metrics of which `fit` takes the training's value after the validation."""
-        results, report = self.results.structured_outputs, self.update.structured_outputs[1]
-        return self.one.taken_late if choose_report(results, report or None) is results else ()
-
-    def _batches(self, examples, on_batch, traced, state):
-        """Go through the examples in batches; return what is reported, each of shape (copies,)."""
+    def _batches(self, examples):
+        """Yield the first place of each batch and the place after its last."""
         size = self.experiment.batch_size
-
-        def one_batch(start, state, report):
-            end = tf.minimum(start + size, examples)
-            state, report = on_batch(tf.stack([start, end]), State(*state))
-            return end, State(*state), report
-
-        report = {name: tf.zeros(len(self.trials)) for name in traced.structured_outputs[1]}
-        _, state, report = tf.while_loop(
-            lambda start, *_: start < examples,
-            one_batch,
-            (0, state, report),
-            parallel_iterations=1,
-        )
-        state = State(*state)
-        return choose_report(self.results(state), report or None), state
+        for start in range(0, examples, size):
+            yield start, min(start + size, examples)
 
     def _update(self, order, state):
         """Update all copies once, with the examples in these places for each seed."""

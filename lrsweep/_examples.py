@@ -127,7 +127,7 @@ def check_examples(name, data):
     }
     if len({length for part in lengths.values() for length in part}) != 1:
         said = "; ".join(
-            f"{label} has {' and '.join(str(it[0]) if it else 'no' for it in part)}"
+            f"{label} has {' and '.join(str(it[0]) for it in part[:5])}"
             for label, part in lengths.items()
         )
         raise ValueError(f"all parts of {name} must have one row for each example, but {said}")
@@ -140,7 +140,7 @@ def _clean(label, part):
         raise ValueError(f"{label} must be an array, got None: a sweep needs inputs and targets")
     if isinstance(part, dict):
         return {key: _clean(f"{key!r} in {label}", value) for key, value in part.items()}
-    if isinstance(part, (list, tuple)) and part and all(hasattr(it, "shape") for it in part):
+    if isinstance(part, (list, tuple)) and part and all(np.shape(it) for it in _arrays(part)):
         kind = type(part) if type(part) in (list, tuple) else tuple
         return kind(_clean(f"number {i} in {label}", value) for i, value in enumerate(part))
     try:
@@ -156,6 +156,11 @@ def _clean(label, part):
     return array
 
 
+def _arrays(part):
+    """Return the arrays of a list; None stands for anything else in it."""
+    return [it if hasattr(it, "shape") else None for it in part]
+
+
 def weighted_by_class(examples, class_weight):
     """Return examples with `fit`'s `class_weight` as weights of the examples.
 
@@ -166,17 +171,28 @@ def weighted_by_class(examples, class_weight):
         A class that is not among the keys has weight 1, as in Keras.
     """
     if not isinstance(class_weight, dict) or not class_weight:
-        raise ValueError(f"class_weight must be a dict of class to weight, got {class_weight!r}")
+        raise ValueError(
+            f"class_weight must be a dict of class to weight, such as {{0: 1.0, 1: 5.0}}, got "
+            f"{shorten(class_weight)}"
+        )
     if examples.weights is not None:
-        raise ValueError("class_weight and sample_weight can't be given together, as in `fit`")
+        raise ValueError(
+            "class_weight and sample_weight can't be given together, as in `fit`: multiply the "
+            "sample weights by those of the classes"
+        )
     if not isinstance(examples.y, np.ndarray):
-        raise ValueError("class_weight needs a model with one output, as in `fit`")
+        raise ValueError(
+            "class_weight needs a model with one output, as in `fit`: give sample_weight instead"
+        )
     classes = examples.y
     if classes.ndim > 1 and classes.shape[-1] > 1:
         classes = classes.argmax(axis=-1)
     classes = classes.reshape(len(classes), -1)
     if classes.shape[1] != 1:
-        raise ValueError("class_weight needs one class for each example")
+        raise ValueError(
+            f"class_weight needs one class for each example, y of train_data has the shape "
+            f"{examples.y.shape}: give sample_weight instead"
+        )
     weights = np.ones(len(classes), keras.config.floatx())
     for label, weight in class_weight.items():
         weights[np.round(classes[:, 0]) == label] = weight

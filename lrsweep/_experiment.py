@@ -111,11 +111,11 @@ class Experiment:
             model = self.build_model()
             if not isinstance(model, keras.Model):
                 raise ValueError(f"build_model must return a keras.Model, got {model!r}")
-            optimizer = model.optimizer
-            if not model.compiled or optimizer is None:
+            if not model.compiled or model.optimizer is None:
                 raise ValueError(
                     "build_model must return a compiled model: call model.compile first"
                 )
+            optimizer = model.optimizer
             model.reset_metrics()
             later = as_in_fit and not optimizer.built and not model.run_eagerly
             optimizer.built = optimizer.built or later

@@ -130,13 +130,9 @@ def _run_copies(copies, place, weights, rows, probe):
     """Do with all copies what `Probe.run` does; return the values of one, and what it reports."""
     first = copies.first
     stack = [_shaken_rows(value, place, own) for value, own in zip(first.weights, weights)]
-    rates = first.memory[-1].numpy()
+    rates = first.memory[-1].numpy().copy()
     rates[place] = probe.rate * copies.scale
-    state = first._replace(
-        weights=stack,
-        memory=[*first.memory[:-1], tf.constant(rates)],
-        updates=tf.constant(probe.start, first.updates.dtype),
-    )
+    state = first._replace(weights=stack, memory=[*first.memory[:-1], tf.constant(rates)])
     held_out, size = len(copies.experiment.validation), copies.experiment.batch_size
     ends = tf.constant([(held_out - 1) // size * size, held_out])
     seen = []
@@ -161,7 +157,9 @@ def _run_copies(copies, place, weights, rows, probe):
     with _tensorflow.quiet_and_direct():
         state = State(*copies.reset(state))
         note()
-        for own in rows[:-1]:
+        for number, own in enumerate(rows[:-1]):
+            if number % 2 == 0:
+                state = state._replace(updates=tf.constant(probe.start, first.updates.dtype))
             state, report = update(own)
             note()
         note(report)
@@ -240,13 +238,22 @@ def check_seeds(copies):
     )
     updates = tf.constant(experiment.updates // 2, copies.first.updates.dtype)
     for one in others:
-        values = Parts(*([tf.constant(v.numpy()) for v in part] for part in one.variables))
+        values = _nowhere_zero(one.variables)
         for result, own in zip(*(_outcome(it, values, updates, batch) for it in (lender, one))):
             if not _close(result, own, CLOSE * _largest(own) + 1e-30):
                 raise CannotVectorize(
                     "build_model draws more than first weights: with equal weights, the models "
                     "of its seeds give different results"
                 )
+
+
+def _nowhere_zero(variables):
+    """Return values to try, nowhere zero where that is allowed, and the memory above it."""
+    weights, others, metrics, memory = ([v.numpy() for v in part] for part in variables)
+    *memory, rate = memory
+    above = [value + np.abs(new - value) for value, new in zip(memory, shaken(memory, 0.3, 1))]
+    parts = shaken(weights, 0.3), others, metrics, [*above, rate]
+    return Parts(*([tf.constant(value) for value in part] for part in parts))
 
 
 def _seeds_in_order(copies):

@@ -4,6 +4,8 @@ All checks raise a `ValueError` that names what is wrong. Nothing here is read o
 are recognised by being Keras's own, metrics say themselves which way is better.
 """
 
+import inspect
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -26,7 +28,19 @@ ACCURACIES = (
 def check_builder(build_model):
     """Refuse what is not a function, a model among them."""
     if not callable(build_model) or isinstance(build_model, keras.Model):
-        raise ValueError(f"build_model must be a function without arguments, got {build_model!r}")
+        raise ValueError(
+            "build_model must be a function without arguments that returns a new compiled model "
+            f"each time, got {build_model!r}"
+        )
+    try:
+        inspect.signature(build_model).bind()
+    except TypeError as error:
+        raise ValueError(
+            f"build_model must be a function that can be called without arguments, but {error}: "
+            "wrap it, as in lambda: build(32)"
+        ) from None
+    except ValueError:  # some callables do not say what they take
+        pass
 
 
 def check_fresh(model, other):

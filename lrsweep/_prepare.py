@@ -21,7 +21,7 @@ from lrsweep._model_checks import (
     directions,
 )
 from lrsweep._probe import Probe
-from lrsweep._stopping import check_callbacks
+from lrsweep._stopping import check_callbacks, check_monitors
 from lrsweep._surroundings import THREADS
 
 _log = logging.getLogger("lrsweep")
@@ -133,6 +133,7 @@ def prepare(
     if len(seeds) > 1:
         _check_seeds_matter(probe, other, first, last)
     names += [f"val_{name}" for name in held_out_names]
+    check_monitors(callbacks, model, names)
     return Prepared(
         experiment,
         seeds,

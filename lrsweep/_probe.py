@@ -19,7 +19,7 @@ from lrsweep._sequential import as_floats
 
 UPDATES = 3  # that are tried
 TRIES = 7  # learning rates that are tried
-MOVED = 0.003, 0.3  # by how much of their size two updates should move the weights
+MOVED = 0.003, 1.0  # by how much of their size two updates should move the weights
 
 
 class Probe:
@@ -54,7 +54,8 @@ class Probe:
         self.test_step = traced_step(model.test_step, experiment.validation, eager)
         self.first = [v.numpy() for v in self.variables]
         self.changed, self.rate = set(), 0.01
-        self.start = _telling_start(model.optimizer, experiment)
+        self.every = _rhythm(model.optimizer)
+        self.start = _telling_start(model.optimizer, experiment, self.every)
 
     def constants(self, others):
         """Return the places of variables that no training changes and that all models share.
@@ -90,11 +91,15 @@ class Probe:
         return shaken([v.numpy() for v in self.parts.weights], 0.3)
 
     def rows(self, seed):
-        """Return the examples of some batches: a whole one, an incomplete one, one all twice."""
+        """Return the examples of some batches: a whole one, an incomplete one, one all twice.
+
+        The first two come again if not every update does everything.
+        """
         order, size = self.experiment.order(seed, 0), self.experiment.batch_size
         last = (len(order) - 1) // size * size
         twice = order[: max(1, size // 2)]
-        return [order[:size], order[last:], np.concatenate([twice, twice])]
+        first = [order[:size], order[last:]] * (1 if self.every == 1 else 2)
+        return [*first, np.concatenate([twice, twice])]
 
     def batches(self, seed):
         """Return the first batches of a seed's training."""
@@ -114,7 +119,7 @@ class Probe:
         batches : list
             The last one is for after the evaluation, unless it is the only one.
         start : int, optional
-            The count of updates to begin with.
+            The count of updates to begin with, and again after each two before the evaluation.
 
         Returns
         -------
@@ -124,13 +129,13 @@ class Probe:
         """
         self.put_back()
         self.parts.memory[-1].assign(learning_rate * self.scale)
-        if start is not None:
-            self.model.optimizer._iterations.assign(start)
         for variable, value in zip(self.parts.weights, weights):
             variable.assign(value)
         self.model.reset_metrics()
         seen = [(self.values(), None)]
-        for batch in batches[:-1] or batches:
+        for number, batch in enumerate(batches[:-1] or batches):
+            if start is not None and number % 2 == 0:
+                self.model.optimizer._iterations.assign(start)
             logs = self.train_step(*batch)
             seen.append((self.values(), None))
         seen.append((self.values(), self._report(logs)))
@@ -165,7 +170,7 @@ class Probe:
                 self.changed.add(place)
 
     def find_rate(self, seed):
-        """Look for a learning rate that moves the weights, by 0.3 % to 30 % of their size.
+        """Look for a learning rate that moves the weights, by 0.3 % to 100 % of their size.
 
         Parameters
         ----------
@@ -200,13 +205,12 @@ class Probe:
         )
 
     def _moved(self, weights, values):
-        """Return by how much of its size the most moved weight has moved: inf if that is nan."""
-        moved = 0.0
+        """Return by how much of their size all weights together have moved: inf if that is nan."""
+        size = moved = 0.0
         for variable, first in zip(self.parts.weights, weights):
-            typical = np.sqrt(np.mean(np.square(first, dtype=float)))
-            change = np.abs(np.asarray(values[id(variable)], float) - first) / typical
-            moved = max(moved, np.max(np.nan_to_num(change, nan=np.inf), initial=0))
-        return moved
+            size += np.sum(np.square(first, dtype=float))
+            moved += np.sum(np.square(np.asarray(values[id(variable)], float) - first))
+        return float(np.nan_to_num(np.sqrt(moved / size), nan=np.inf)) if size else 0.0
 
 
 def shaken(weights, size, seed=0):
@@ -232,11 +236,16 @@ def _same_when_eager(model, experiment):
     return one_output and own and not model.non_trainable_variables
 
 
-def _telling_start(optimizer, experiment):
-    """Return the count of updates before which an optimizer soon does all that it ever does."""
+def _rhythm(optimizer):
+    """Return after how many updates an optimizer has done all that it ever does."""
     every = getattr(optimizer, "gradient_accumulation_steps", None) or 1
     if getattr(optimizer, "use_ema", False):
         every *= optimizer.ema_overwrite_frequency or 1
+    return every
+
+
+def _telling_start(optimizer, experiment, every):
+    """Return a count of updates after which all that is done is done within two more."""
     first = max(every - 2, 0)
     if isinstance(own_learning_rate(optimizer), ScaledSchedule):
         rates = schedule_rates(optimizer, experiment)[first + 1 :: every]

@@ -86,5 +86,8 @@ def as_floats(report):
     """
     for name, value in flat_report(report).items():
         if np.size(value) != 1:
-            raise ValueError(f"metrics must be single numbers, {name} has {np.size(value)}")
+            raise ValueError(
+                f"metrics must be single numbers, {name} has {np.size(value)}: give it an average, "
+                "or leave it out"
+            )
     return {name: float(np.reshape(value, ())) for name, value in flat_report(report).items()}

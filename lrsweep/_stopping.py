@@ -2,12 +2,12 @@
 
 import copy
 import math
-import types
 
 import keras
 import numpy as np
 
 from lrsweep._experiment import Outcome
+from lrsweep._model_checks import directions
 
 ALLOWED = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
 
@@ -25,9 +25,9 @@ def check_callbacks(early_stopping, reduce_on_plateau, optimizer_has_schedule):
     for (name, callback), kind in zip(given.items(), ALLOWED):
         if callback is None:
             continue
-        if not isinstance(callback, kind):
+        if type(callback) is not kind:
             raise ValueError(
-                f"{name} must be a keras.callbacks.{kind.__name__}, got {callback!r}. Other "
+                f"{name} must be a keras.callbacks.{kind.__name__}, got {_named(callback)}. Other "
                 "callbacks can't follow many copies at once, and are refused"
             )
         found.append(callback)
@@ -37,6 +37,40 @@ def check_callbacks(early_stopping, reduce_on_plateau, optimizer_has_schedule):
             "which Keras lets nobody overrule"
         )
     return found
+
+
+def _named(thing):
+    if isinstance(thing, keras.callbacks.Callback):
+        kind = type(thing)
+        return f"a {kind.__module__}.{kind.__qualname__}"
+    return repr(thing)
+
+
+def check_monitors(callbacks, model, names):
+    """Refuse callbacks that watch what is not reported, or can't tell which way is better.
+
+    Parameters
+    ----------
+    callbacks : list of keras.callbacks.Callback
+    model : keras.Model
+    names : list of str
+        What the model reports.
+    """
+    ways = directions(model, names)
+    for callback in callbacks:
+        name = {"EarlyStopping": "early_stopping", "ReduceLROnPlateau": "reduce_on_plateau"}[
+            type(callback).__name__
+        ]
+        if callback.monitor not in names:
+            raise ValueError(
+                f"{name} watches {callback.monitor!r}, which the model does not report: its "
+                f"monitor must be one of {', '.join(names)}"
+            )
+        if callback.mode == "auto" and callback.monitor not in ways:
+            raise ValueError(
+                f"{name} watches {callback.monitor!r}, and Keras does not know whether more of it "
+                "is better: give the callback mode='min' or mode='max'"
+            )
 
 
 class Watcher:
@@ -63,7 +97,7 @@ class Watcher:
     def __init__(self, callbacks, model, learning_rate):
         self.seen_epochs, self.diverged = 0, False
         self.model = _Seen(model, learning_rate)
-        self.callbacks = [copy.deepcopy(callback) for callback in callbacks]
+        self.callbacks = [copy.copy(callback) for callback in callbacks]
         self.stopping = [it for it in self.callbacks if isinstance(it, ALLOWED[0])]
         self.lowers_rate = any(isinstance(it, ALLOWED[1]) for it in self.callbacks)
         for callback in self.callbacks:
@@ -81,6 +115,7 @@ class Watcher:
         self.seen_epochs = epoch + 1
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, dict(logs))
+            callback.monitor_op = _without_tensors(callback.monitor_op)
 
     @property
     def stopped(self):
@@ -99,6 +134,16 @@ class Watcher:
         return restored[0] if restored else self.seen_epochs - 1
 
 
+def _without_tensors(compare):
+    """Return a comparison like Keras's, of numbers of the same type, in a hundredth of the time."""
+    kind = {"float32": np.float32, "float64": np.float64}.get(keras.config.floatx())
+    if kind and compare is keras.ops.less:
+        return lambda one, other: kind(one) < kind(other)
+    if kind and compare is keras.ops.greater:
+        return lambda one, other: kind(one) > kind(other)
+    return compare
+
+
 def make_outcome(history, watcher):
     """Return what a training reported, once it is over."""
     return Outcome(history, watcher.diverged, watcher.last_epoch)
@@ -109,7 +154,7 @@ class _Seen:
 
     def __init__(self, model, learning_rate):
         self.stop_training, self._model = False, model
-        self.optimizer = types.SimpleNamespace(learning_rate=np.float32(learning_rate))
+        self.optimizer = _Optimizer(learning_rate)
 
     def get_weights(self):
         return ["the weights of the best epoch so far"]
@@ -119,3 +164,13 @@ class _Seen:
 
     def __getattr__(self, name):
         return getattr(self._model, name)
+
+
+class _Optimizer:
+    """An optimizer that is nothing but a learning rate, kept as a 32-bit float as in Keras."""
+
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, np.float32(value))

@@ -24,6 +24,7 @@ def sweep_learning_rates(
     early_stopping=None,
     reduce_on_plateau=None,
     keep=None,
+    budget=100,
 ):
     """Train a model at every learning rate, with every seed.
 
@@ -36,9 +37,10 @@ def sweep_learning_rates(
     build_model : callable
         Takes nothing, returns a new compiled Keras model; called after the random seeds of
         Python, NumPy and Keras have been set.
-    learning_rates : array-like of shape (rates,)
+    learning_rates : array-like of shape (rates,), or None
         Positive floats, rising or falling. They replace the optimizer's own rate. A schedule
-        keeps its shape: it is multiplied so that its largest value is the rate.
+        keeps its shape: it is multiplied so that its largest value is the rate. None: a grid
+        around what a range test suggests, widened while the best rate is at its end.
     train_data, validation_data : tuple or tf.data.Dataset
         (x, y) or (x, y, sample_weight) as `fit` takes them, with one row for each example: x and
         y may be lists or dicts of arrays. Or a dataset of such batches, which is gone through
@@ -62,6 +64,8 @@ def sweep_learning_rates(
         Lowers each training's own rate.
     keep : str or path, optional
         A folder for what is done as it is done. The same call goes on from there after a crash.
+    budget : int
+        With `learning_rates=None`, at most this many trainings.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def sweep_learning_rates(
     from lrsweep._surroundings import as_before
 
     seeds = check_seeds(seeds)
-    rates = check_rates(learning_rates)
+    rates = None if learning_rates is None else check_rates(learning_rates)
     with as_before():
         prepared = prepare(
             build_model,
@@ -121,4 +125,9 @@ def sweep_learning_rates(
             reduce_on_plateau=reduce_on_plateau,
             executor=executor,
         )
+        if rates is None:
+            from lrsweep._grid import sweep_a_grid
+
+            budget = whole_number("budget", budget, minimum=len(seeds))
+            return sweep_a_grid(prepared, budget, keep, executor, progress)
         return prepared.sweep(rates, keep, executor, progress)

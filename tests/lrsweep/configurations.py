@@ -171,7 +171,8 @@ def attention(dropout=0.0):
     def body(inputs):
         layer = layers.MultiHeadAttention(2, 3, dropout=dropout)
         inner = layers.LayerNormalization()(inputs + layer(inputs, inputs))
-        return layers.GlobalAveragePooling1D()(inner + layers.Dense(3, "gelu")(inner))
+        wide = layers.Dense(inputs.shape[-1], "gelu")(inner)
+        return layers.GlobalAveragePooling1D()(inner + wide)
 
     return body
 
@@ -191,7 +192,9 @@ VECTOR = {
     "shared layer": shared,
     "frozen layer": frozen,
     "nested": nested,
-    "L1L2": chain(dense(kernel_regularizer="l1_l2", bias_regularizer="l2")),
+    "L1L2": chain(
+        dense(kernel_regularizer=keras.regularizers.L1L2(0.01, 0.01), bias_regularizer="l2")
+    ),
     "activity regulariser": chain(dense(activity_regularizer="l2")),
     "ActivityRegularization": chain(dense(), lambda: layers.ActivityRegularization(l1=0.01)),
     "add_loss": chain(dense(), Penalty),
@@ -267,8 +270,8 @@ IMAGE = {
     "spectral convolution": images(
         lambda: layers.SpectralNormalization(layers.Conv2D(3, 3, padding="same"))
     ),
-    "residual": chain(lambda: layers.Rescaling(1 / 255), residual),
-    "frozen backbone": chain(lambda: layers.Rescaling(1 / 255), frozen_backbone),
+    "residual": chain(lambda: layers.Rescaling(1 / 255), lambda: residual),
+    "frozen backbone": chain(lambda: layers.Rescaling(1 / 255), lambda: frozen_backbone),
     "RandomFlip": images(lambda: layers.RandomFlip(), lambda: layers.Conv2D(3, 3)),
     "RandomRotation": images(lambda: layers.RandomRotation(0.2)),
     "RandomTranslation": images(lambda: layers.RandomTranslation(0.2, 0.2)),
@@ -305,7 +308,7 @@ TOKENS = {
     "masked Embedding": tokens(lambda: layers.LSTM(3), mask_zero=True),
     "large Embedding": tokens(layers.Flatten, size=400),
     "Embedding with a penalty": tokens(layers.Flatten, embeddings_regularizer="l2"),
-    "Embedding and attention": tokens(attention()),
+    "Embedding and attention": tokens(lambda: attention()),
 }
 MODELS = {
     name: (kind, body)
@@ -671,6 +674,7 @@ class Configuration(NamedTuple):
 
 
 PLAIN = ("loss scale",)  # optimizers that take no options
+NESTED = ("list", "dict")  # labels for two outputs
 ONE_OUTPUT = ("without a training argument", "with a training argument", "compute_metrics")
 
 
@@ -703,29 +707,23 @@ def configurations(seed, count):
             waiting[name] += rest
         raise LookupError(f"nothing fits among {name}")
 
-    found = []
-    for number in range(count):
+    def make(number):
         target = draw("target")
         labels = TARGETS[target][0]
-        weights = draw(
-            "weights", lambda it, labels=labels: it != "class" or labels in ("class", "one-hot")
-        )
         model = draw("model")
+        optimizer = draw("optimizer")
         data = DATA[MODELS[model][0]]
-        nested = labels in ("list", "dict")
-        kind = draw("kind", lambda it, nested=nested: not nested or it not in ONE_OUTPUT)
-        found.append(
-            Configuration(
-                model=model,
-                data=data[draw("data") % len(data)],
-                kind=kind,
-                optimizer=(optimizer := draw("optimizer")),
-                option=draw("option", lambda it: optimizer not in PLAIN or it == "none"),
-                target=target,
-                metrics=draw("metrics", lambda it, labels=labels: labels in METRICS[it][0]),
-                weights=weights,
-                builder=draw("builder"),
-                seed=number,
-            )
+        return Configuration(
+            model=model,
+            data=data[draw("data") % len(data)],
+            kind=draw("kind", lambda it: labels not in NESTED or it not in ONE_OUTPUT),
+            optimizer=optimizer,
+            option=draw("option", lambda it: optimizer not in PLAIN or it == "none"),
+            target=target,
+            metrics=draw("metrics", lambda it: labels in METRICS[it][0]),
+            weights=draw("weights", lambda it: it != "class" or labels in ("class", "one-hot")),
+            builder=draw("builder"),
+            seed=number,
         )
-    return found
+
+    return [make(number) for number in range(count)]

@@ -358,7 +358,9 @@ def assert_same(one, other):
 def test_a_result_comes_back_exactly(tmp_path):
     for name, result in (("sweep", full_result()), ("ü.npz", stopped_early())):
         result.save(tmp_path / name)
-        assert_same(result, SweepResult.load(tmp_path / name))
+        loaded = SweepResult.load(tmp_path / name)
+        assert_same(result, loaded)
+        assert type(loaded.interrupted) is bool
         assert [path.name for path in tmp_path.iterdir()] == [name]
         (tmp_path / name).unlink()
     loaded = table([[1.0]])

@@ -1,0 +1,247 @@
+"""The contract against plain Keras, on generated models, optimizers, losses, metrics and data.
+
+The history of every training equals that of `fit` on the same batches, to 1e-5 wherever training
+is not chaotic; or the call refuses before training; or it runs sequentially and says why. Here
+nothing may be refused: all of it is what Keras takes.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from configurations import (
+    BATCH,
+    BUILDERS,
+    EPOCHS,
+    HELD_OUT,
+    KINDS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    OPTIONS,
+    TARGETS,
+    TRAIN,
+    WEIGHTS,
+    Noise,
+    configurations,
+)
+from plain import TOLERANCE, as_float32, difference, fit, history_of, is_chaotic
+
+from lrsweep import sweep_learning_rates
+
+FEW, MANY = 24, 320
+TABLES = {
+    "model": MODELS,
+    "kind": KINDS,
+    "optimizer": OPTIMIZERS,
+    "option": OPTIONS,
+    "target": TARGETS,
+    "metrics": METRICS,
+    "weights": WEIGHTS,
+    "builder": BUILDERS,
+}
+
+
+def weighted(train, class_weight):
+    """Return examples whose weights are those of their classes."""
+    if class_weight is None:
+        return train
+    x, y = train
+    classes = y.argmax(axis=-1) if y.ndim > 1 else y
+    return x, y, np.array([class_weight[int(it)] for it in classes])
+
+
+def compare(configuration, trials):
+    """Run a small sweep and some of its trainings in plain Keras; return the result."""
+    what = configuration
+    train, held_out = what.examples(TRAIN, 0), what.examples(HELD_OUT, 1)
+    keras.utils.clear_session()
+    result = sweep_learning_rates(
+        what.build,
+        what.rates,
+        train,
+        held_out,
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        seeds=2,
+        progress=False,
+        class_weight=what.class_weight,
+    )
+    assert result.engine == "vectorized" or len(result.reason.split()) > 3
+    for rate, seed in trials:
+        arguments = rate, seed, weighted(train, what.class_weight), held_out, EPOCHS, BATCH
+        right = fit(what.build, *arguments)
+        apart = difference(history_of(result, rate, seed), right)
+        if not apart <= TOLERANCE:
+            assert is_chaotic(right, what.build, *arguments), f"{apart:.1e} apart, {what}"
+    return result
+
+
+@pytest.mark.parametrize("number", range(FEW))
+def test_a_sweep_equals_fit(number):
+    what = configurations(1, FEW)[number]
+    compare(what, [(what.rates[1], 1)])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(MANY))
+def test_many_sweeps_equal_fit(number):
+    what = configurations(0, MANY)[number]
+    compare(what, [(what.rates[0], 0), (what.rates[1], 1)])
+
+
+def test_the_configurations_leave_nothing_out():
+    """Every entry of every table is there, and no two seeds give the same."""
+    found = configurations(0, MANY)
+    for name, table in TABLES.items():
+        assert {getattr(what, name) for what in found} == set(table)
+    assert found == configurations(0, MANY)
+    assert found[:FEW] != configurations(1, FEW)
+
+
+# The order of the batches, and where they come from
+
+X = np.random.default_rng(0).normal(size=(30, 4))
+Y = np.random.default_rng(1).integers(3, size=30)
+DATA = (X[:20], Y[:20]), (X[20:], Y[20:])
+
+
+class OwnStep(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def builder(kind=keras.Sequential, optimizer=lambda: keras.optimizers.Adam(), metrics=("AUC",)):
+    def build():
+        model = kind([keras.Input((4,)), keras.layers.Dense(6, "tanh")])
+        model.add(keras.layers.Dropout(0.3))
+        model.add(keras.layers.Dense(1, "sigmoid"))
+        model.compile(optimizer(), "binary_crossentropy", metrics=list(metrics))
+        return model
+
+    return build
+
+
+BINARY = tuple((x, (y > 0).astype(int)) for x, y in DATA)
+
+
+@pytest.mark.parametrize(
+    "shape", [{"shuffle": False}, {"batch_size": 64}, {"batch_size": 1}, {"batch_size": 19}]
+)
+def test_batches_of_any_size_and_order(shape):
+    shape = {"batch_size": 8, "shuffle": True} | shape
+    keras.utils.clear_session()
+    result = sweep_learning_rates(
+        builder(), [0.1, 0.01], *BINARY, epochs=3, seeds=[3, 5], progress=False, **shape
+    )
+    assert result.engine == "vectorized", result.reason
+    right = fit(builder(), 0.01, 5, *BINARY, epochs=3, **shape)
+    assert difference(history_of(result, 0.01, 5), right) < TOLERANCE
+
+
+@pytest.mark.parametrize("classes", [{0: 3.0, 1: 0.5}, {1: 2.0}])
+def test_class_weights_are_those_of_fit(classes):
+    """`fit` itself takes the class weights here, and so can't shuffle as a sweep does."""
+    keras.utils.clear_session()
+    (x, y), held_out = BINARY
+    arguments = {"epochs": 3, "batch_size": 8, "shuffle": False, "class_weight": classes}
+    result = sweep_learning_rates(
+        builder(), [0.1, 0.01], (x, y), held_out, seeds=2, progress=False, **arguments
+    )
+    assert result.engine == "vectorized", result.reason
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = builder()()
+    model.optimizer.learning_rate = 0.1
+    history = model.fit(x, y, validation_data=held_out, verbose=0, **arguments).history
+    assert difference(history_of(result, 0.1, 1), history) < TOLERANCE
+
+
+@pytest.mark.parametrize("weights", [(), (np.linspace(0.1, 2, 20),)])
+def test_a_dataset_is_gone_through_as_it_comes(weights):
+    keras.utils.clear_session()
+    (x, y), held_out = as_float32(BINARY)
+    data = tf.data.Dataset.from_tensor_slices((x, y, *as_float32(weights))).batch(8)
+    held_out = tf.data.Dataset.from_tensor_slices(held_out).batch(5)
+    result = sweep_learning_rates(
+        builder(), [0.1, 0.01], data, held_out, epochs=3, seeds=2, progress=False
+    )
+    assert (result.engine, "tf.data" in result.reason) == ("sequential", True)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = builder()()
+    model.optimizer.learning_rate = 0.01
+    right = model.fit(data, validation_data=held_out, epochs=3, verbose=0).history
+    assert difference(history_of(result, 0.01, 1), right) < TOLERANCE
+
+
+# What callbacks decide
+
+CALLBACKS = keras.callbacks
+STOPPING = {
+    "patience 0": {"monitor": "val_loss"},
+    "restored": {"monitor": "val_loss", "patience": 2, "restore_best_weights": True},
+    "by a metric": {"monitor": "val_auc", "patience": 1},
+    "baseline": {"monitor": "loss", "baseline": 0.2, "patience": 2},
+    "not at first": {"monitor": "val_loss", "start_from_epoch": 3},
+    "little is nothing": {"monitor": "loss", "min_delta": 0.05},
+}
+PLATEAU = {
+    "short": {"monitor": "val_loss", "patience": 1, "factor": 0.3},
+    "bounded": {"monitor": "val_auc", "patience": 1, "min_lr": 0.02, "cooldown": 1},
+}
+
+
+@pytest.mark.parametrize("kind", [keras.Sequential, OwnStep])
+@pytest.mark.parametrize("name", [*STOPPING, *PLATEAU])
+def test_callbacks_decide_as_in_fit(name, kind):
+    def make():
+        if name in STOPPING:
+            return CALLBACKS.EarlyStopping(**STOPPING[name])
+        return CALLBACKS.ReduceLROnPlateau(**PLATEAU[name])
+
+    keras.utils.clear_session()
+    build, rates = builder(kind), [0.3, 0.03]
+    argument = "early_stopping" if name in STOPPING else "reduce_on_plateau"
+    result = sweep_learning_rates(
+        build, rates, *BINARY, epochs=8, batch_size=8, seeds=2, progress=False, **{argument: make()}
+    )
+    assert result.engine == ("sequential" if kind is OwnStep else "vectorized"), result.reason
+    for i, rate in enumerate(rates):
+        callback = make()
+        right = fit(build, rate, 1, *BINARY, epochs=8, batch_size=8, callbacks=[callback])
+        right.pop("learning_rate", None)
+        epochs = len(right["loss"])
+        history = {n: values[:epochs] for n, values in history_of(result, rate, 1).items()}
+        assert difference(history, right) < TOLERANCE
+        assert np.isnan(result.metrics["loss"][i, 1, epochs:]).all()
+        restored = getattr(callback, "restore_best_weights", False)
+        assert result.last_epochs[i, 1] == (callback.best_epoch if restored else epochs - 1)
+        assert not result.diverged[i, 1]
+
+
+# What an evaluation changes
+
+
+def test_what_is_counted_and_drawn_in_evaluations_is_carried_on():
+    class Counting(Noise):
+        def build(self, shape):
+            self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, inputs, training=False):
+            self.calls.assign_add(1.0)
+            return super().call(inputs, training=training) * (1 + 0.1 * self.calls)
+
+    def build():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(6, "tanh")])
+        model.add(Counting(always=True))
+        model.add(keras.layers.Dense(1, "sigmoid"))
+        model.compile("sgd", "binary_crossentropy")
+        return model
+
+    result = sweep_learning_rates(
+        build, [0.1, 0.01], *BINARY, epochs=3, batch_size=8, seeds=2, progress=False
+    )
+    assert result.engine == "vectorized", result.reason
+    right = fit(build, 0.01, 1, *BINARY, epochs=3, batch_size=8)
+    assert difference(history_of(result, 0.01, 1), right) < TOLERANCE

@@ -1,0 +1,825 @@
+"""The ten kinds of silent errors: what happens now, and what happened if the guard were not there.
+
+Each guard is taken away by planting the fault that it is for; what is compared with plain Keras
+then differs. Kinds 5 and 6 are also those of the range test, see test_range_test.py.
+"""
+
+import contextlib
+import logging
+import random
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from configurations import Lowest, OwnLoss, OwnLossOldStyle, OwnReport, OwnResult, OwnTracker
+from keras import layers, losses, metrics, ops, optimizers
+from plain import TOLERANCE, difference, fit, history_of
+
+from lrsweep import (
+    _copies,
+    _examples,
+    _experiment,
+    _gate,
+    _model_checks,
+    _one_copy,
+    _prepare,
+    _probe,
+    _stopping,
+    _surroundings,
+    choose_learning_rate,
+    sweep_learning_rates,
+)
+
+X = np.random.default_rng(0).normal(size=(44, 4))
+CLASSES = (X[:, 0] + 0.3 * X[:, 1] > 0).astype(int) + (X[:, 2] > 0.5)
+TRAIN, HELD_OUT = (X[:30], CLASSES[:30]), (X[30:], CLASSES[30:])
+YES_NO = tuple((x, (y > 0).astype(int)) for x, y in (TRAIN, HELD_OUT))
+NUMBERS = tuple((x, (x[:, :1] - x[:, 1:2])) for x, _ in (TRAIN, HELD_OUT))
+ONE_HOT = tuple((x, np.eye(3)[y]) for x, y in (TRAIN, HELD_OUT))
+
+
+def builder(
+    optimizer=lambda: optimizers.SGD(),
+    loss="sparse_categorical_crossentropy",
+    measured=(),
+    units=3,
+    activation="softmax",
+    more=(),
+    kind=keras.Model,
+    **compiled,
+):
+    def build():
+        inputs = keras.Input((4,))
+        features = layers.Dense(6, "tanh")(inputs)
+        for layer in more:
+            features = layer()(features)
+        model = kind(inputs, layers.Dense(units, activation)(features))
+        model.compile(optimizer(), loss, metrics=list(measured), **compiled)
+        return model
+
+    return build
+
+
+def yes_or_no(**arguments):
+    return builder(loss="binary_crossentropy", units=1, activation="sigmoid", **arguments)
+
+
+def sweep(build, rates=(0.1, 0.01), data=(TRAIN, HELD_OUT), **arguments):
+    arguments = {"epochs": 3, "batch_size": 8, "seeds": 2, "progress": False} | arguments
+    keras.utils.clear_session()
+    return sweep_learning_rates(build, rates, *data, **arguments)
+
+
+def assert_equals_fit(result, build, rate=0.01, seed=1, data=(TRAIN, HELD_OUT), epochs=3, **named):
+    right = fit(build, rate, seed, *data, epochs=epochs, batch_size=8, **named)
+    assert difference(history_of(result, rate, seed), right) < TOLERANCE
+
+
+def check(build, engine="vectorized", **arguments):
+    """Sweep and compare with plain Keras; return the result."""
+    result = sweep(build, **arguments)
+    assert result.engine == engine, result.reason
+    compared = {name: arguments[name] for name in ("data", "epochs") if name in arguments}
+    assert_equals_fit(result, build, **compared)
+    return result
+
+
+def no_gate(patch):
+    """Let every copy through, whatever it does."""
+    patch.setattr(_gate, "check_copies", lambda *_: None)
+    patch.setattr(_gate, "check_seeds", lambda *_: None)
+
+
+def plant_in_step(patch, fault):
+    """Let a fault be there while the copies' optimizer works, and only then."""
+    right = _one_copy.OneCopy.step
+
+    def step(copy, *arguments):
+        with fault(copy.model.optimizer):
+            return right(copy, *arguments)
+
+    patch.setattr(_one_copy.OneCopy, "step", step)
+
+
+# Kind 1: meaning read off a name
+
+
+class OwnStep(keras.Model):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+SCORES = {
+    "auc": lambda: metrics.AUC(),
+    "mean_io_u": lambda: metrics.BinaryIoU(name="mean_io_u"),
+    "fbeta_score": lambda: metrics.FBetaScore(name="fbeta_score", average="micro"),
+    "recall": lambda: metrics.Recall(),
+    "accuracy": lambda: "accuracy",
+    "mae": lambda: "mae",
+    "hinge": lambda: metrics.Hinge(),
+}
+DOWN = "loss", "mae", "hinge"
+
+
+def test_which_way_is_better_is_what_the_metric_says():
+    def accuracy(y_true, y_pred):
+        return ops.mean(y_pred)
+
+    missed = metrics.MeanMetricWrapper(accuracy, name="in_accuracy")
+    measured = [make() for make in SCORES.values()] + [accuracy, missed]
+    build = yes_or_no(measured=measured)
+    result = sweep(build, data=[(x, y[:, None]) for x, y in YES_NO], epochs=1)
+    wanted = {name: "min" if name in DOWN else "max" for name in ["loss", *SCORES]}
+    assert result.directions == wanted | {f"val_{name}": way for name, way in wanted.items()}
+    with pytest.raises(ValueError, match="which way val_in_accuracy is better"):
+        choose_learning_rate(result, "val_in_accuracy")
+
+
+def test_which_way_is_better_with_several_outputs():
+    def build():
+        inputs = keras.Input((4,))
+        outputs = {name: layers.Dense(1, "sigmoid", name=name)(inputs) for name in ("a", "recall")}
+        model = keras.Model(inputs, outputs)
+        measured = {"a": [metrics.Recall(name="recall")], "recall": ["mse"]}
+        model.compile("sgd", "binary_crossentropy", metrics=measured)
+        return model
+
+    data = tuple((x, {"a": y, "recall": y}) for x, y in YES_NO)
+    ways = sweep(build, data=data, epochs=1).directions
+    assert {name for name, way in ways.items() if way == "max"} == {"a_recall", "val_a_recall"}
+    assert {"loss", "a_loss", "recall_loss", "recall_mse"} <= set(ways)
+
+
+def test_a_direction_guessed_from_the_name_is_noticed(monkeypatch):
+    def guess(model, names):
+        return {name: "max" if "acc" in name else "min" for name in names}
+
+    monkeypatch.setattr(_prepare, "directions", guess)
+    with pytest.raises(AssertionError):
+        test_which_way_is_better_is_what_the_metric_says()
+
+
+@pytest.mark.parametrize("kind", [keras.Model, OwnStep])
+def test_metrics_have_one_name_however_often_the_model_is_built(kind):
+    build = named_anew(yes_or_no(kind=kind))
+    stopping = keras.callbacks.EarlyStopping("val_auc", patience=0, mode="max")
+    result = sweep(build, data=YES_NO, epochs=6, early_stopping=stopping)
+    names = "loss", "auc", "precision"
+    assert set(result.metrics) == {f"{part}{name}" for part in ("", "val_") for name in names}
+    assert not result.diverged.any()
+    for rate in (0, 1):
+        stopped = int(np.isfinite(result.metrics["loss"][rate, 1]).sum())
+        assert np.isfinite(result.metrics["val_auc"][rate, 1, :stopped]).all()
+        keras.utils.clear_session()
+        callback = keras.callbacks.EarlyStopping("val_auc", patience=0, mode="max")
+        right = fit(build, [0.1, 0.01][rate], 1, *YES_NO, 6, 8, callbacks=[callback])
+        assert len(right["loss"]) == stopped
+
+
+def named_anew(build):
+    """Let the metrics be made in the builder, as `keras.metrics.AUC()`, whose name is numbered."""
+
+    def build_named():
+        model = build()
+        measured = [metrics.AUC(), metrics.Precision()]
+        model.compile(model.optimizer, model.loss, metrics=measured)
+        return model
+
+    return build_named
+
+
+def test_names_that_go_on_counting_are_noticed(monkeypatch):
+    monkeypatch.setattr(_experiment, "numbered_from", lambda _: contextlib.nullcontext())
+    with pytest.raises(AssertionError):
+        test_metrics_have_one_name_however_often_the_model_is_built(OwnStep)
+
+
+def test_a_loss_that_is_called_like_another_is_not_taken_for_it():
+    class Other(losses.Loss):
+        def call(self, y_true, y_pred):
+            return ops.mean(ops.square(y_pred - y_true), axis=-1)
+
+    build = builder(loss=Other(name="sparse_categorical_crossentropy"), units=1, activation=None)
+    result = check(build, data=NUMBERS)
+    assert result.chance == {}
+
+
+# Kind 2: rebuilt from a configuration, or from zeros, what holds more
+
+
+def without_biases(decay, kind=optimizers.SGD):
+    def make():
+        optimizer = kind(weight_decay=decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        return optimizer
+
+    return make
+
+
+@contextlib.contextmanager
+def nothing_excluded(optimizer):
+    """What an optimizer is that was made again from its configuration."""
+    optimizer._use_weight_decay = lambda variable: True
+    yield
+    del optimizer._use_weight_decay
+
+
+EXCLUDED = {
+    "SGD": builder(without_biases(0.1)),
+    "AdamW": builder(without_biases(0.004, optimizers.AdamW)),
+}
+
+
+@pytest.mark.parametrize("name", EXCLUDED)
+def test_weights_without_decay_stay_without(name):
+    check(EXCLUDED[name])
+
+
+def test_decay_of_excluded_weights_is_noticed(monkeypatch):
+    plant_in_step(monkeypatch, nothing_excluded)
+    with monkeypatch.context() as patch:
+        no_gate(patch)
+        with pytest.raises(AssertionError):
+            check(EXCLUDED["SGD"])
+    assert "bias differently" in check(EXCLUDED["SGD"], "sequential").reason
+
+
+def test_metrics_that_do_not_start_at_zero():
+    result = check(builder(measured=[Lowest()]))
+    assert np.all(result.metrics["val_lowest"] > 0)
+    check(builder(measured=[Lowest(itself=False)]))
+
+
+def test_metrics_that_are_taken_to_start_at_zero_are_noticed(monkeypatch):
+    def from_zeros(copies, state):
+        return state._replace(metrics=[tf.zeros_like(value) for value in state.metrics])
+
+    monkeypatch.setattr(_copies.Copies, "_reset", from_zeros)
+    build = builder(measured=[Lowest()])
+    with monkeypatch.context() as patch:
+        no_gate(patch)
+        with pytest.raises(AssertionError):
+            check(build)
+    assert "lowest/low differently" in check(build, "sequential").reason
+
+
+def test_a_metric_that_is_never_reset_goes_on():
+    class Ever(Lowest):
+        def reset_state(self):
+            pass
+
+    check(builder(measured=[Ever(itself=False)]))
+
+
+@pytest.mark.parametrize("kind", [OwnReport, OwnResult, OwnTracker])
+def test_reports_of_a_model_s_own(kind):
+    check(builder(kind=kind, measured=["accuracy"]))
+
+
+def test_a_report_that_reads_weights_and_the_learning_rate():
+    class Telling(keras.Model):
+        def get_metrics_result(self):
+            norm = ops.sqrt(sum(ops.sum(ops.square(v)) for v in self.trainable_variables))
+            rate = self.optimizer.learning_rate
+            return super().get_metrics_result() | {"norm": norm, "rate": rate + 0.0}
+
+    result = check(builder(kind=Telling))
+    np.testing.assert_allclose(result.metrics["rate"][:, :, 0], [[0.1, 0.1], [0.01, 0.01]])
+    assert np.unique(result.metrics["norm"]).size == result.metrics["norm"].size
+
+
+def test_optimizers_that_override_apply_gradients():
+    class Centred(optimizers.SGD):
+        """Looks back every fifth time: later than any probe goes."""
+
+        def apply_gradients(self, pairs):
+            pairs = list(pairs)
+            every = ops.cast(self._iterations % 5 == 4, "float32")
+            return super().apply_gradients([(g * (1 + every), v) for g, v in pairs])
+
+    check(builder(Centred))
+
+
+def test_each_seed_s_model_is_looked_at():
+    """A builder that draws a constant, which no variable holds."""
+
+    def build():
+        factor = float(np.random.uniform(0.5, 2))
+        return builder(more=[lambda: layers.Lambda(lambda x: factor * x)])()
+
+    reason = check(build, "sequential").reason
+    assert "build_model draws more than first weights" in reason
+
+    def build_with_other_optimizers():
+        return builder(lambda: optimizers.SGD(momentum=np.random.uniform(0, 0.9)))()
+
+    check(build_with_other_optimizers, "sequential")
+
+
+def test_a_constant_of_the_first_seed_s_model_is_noticed(monkeypatch):
+    no_gate(monkeypatch)
+    with pytest.raises(AssertionError):
+        test_each_seed_s_model_is_looked_at()
+
+
+def test_a_builder_that_draws_the_number_of_units():
+    def build():
+        return builder(more=[lambda: layers.Dense(np.random.randint(3, 30))])()
+
+    assert "models of different shapes" in check(build, "sequential").reason
+
+
+# Kind 3: a probe that is the weaker, the less there is to see
+
+
+@contextlib.contextmanager
+def slightly_more_momentum(optimizer):
+    optimizer.momentum *= 1.001
+    yield
+    optimizer.momentum /= 1.001
+
+
+@contextlib.contextmanager
+def slightly_more_decay(optimizer):
+    optimizer.weight_decay *= 1.5
+    yield
+    optimizer.weight_decay /= 1.5
+
+
+SMALL = {
+    "momentum": (slightly_more_momentum, lambda: optimizers.SGD(momentum=0.9)),
+    "decay": (slightly_more_decay, lambda: optimizers.AdamW(weight_decay=0.004)),
+    "excluded": (nothing_excluded, without_biases(0.004, optimizers.AdamW)),
+    "accumulated": (
+        slightly_more_momentum,
+        lambda: optimizers.SGD(momentum=0.9, gradient_accumulation_steps=7),
+    ),
+    "scheduled": (
+        slightly_more_momentum,
+        lambda: optimizers.SGD(
+            optimizers.schedules.PiecewiseConstantDecay([6, 9], [0.0, 1.0, 0.1]), momentum=0.9
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("rates", [(1e-6, 1e-5), (10.0, 100.0)])
+@pytest.mark.parametrize("name", SMALL)
+def test_the_gate_sees_small_faults_at_any_rates(name, rates, monkeypatch):
+    fault, optimizer = SMALL[name]
+    build = builder(optimizer)
+    assert sweep(build, rates, epochs=5, seeds=1).engine == "vectorized"
+    plant_in_step(monkeypatch, fault)
+    result = sweep(build, rates, epochs=5, seeds=1)
+    assert (result.engine, "differently" in result.reason) == ("sequential", True)
+
+
+def test_a_probe_at_the_sweep_s_own_rates_is_blind(monkeypatch):
+    right = _probe.Probe.find_rate
+
+    def find_rate(probe, seed):
+        found = right(probe, seed)
+        probe.rate = 1e-6
+        return found
+
+    monkeypatch.setattr(_probe.Probe, "find_rate", find_rate)
+    plant_in_step(monkeypatch, slightly_more_decay)
+    assert sweep(builder(SMALL["decay"][1]), seeds=1).engine == "vectorized"
+
+
+# Kind 4: never asking whether the thing that varies did anything
+
+
+class OwnOptimizer(keras.Model):
+    """Steps an optimizer of its own, as GANs do."""
+
+    def compile(self, *arguments, **named):
+        super().compile(*arguments, **named)
+        self.own = optimizers.SGD(0.1)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.own.apply(gradients, self.trainable_variables)
+        return {"loss": loss}
+
+
+def test_a_learning_rate_that_changes_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"changing the learning rate .* changes nothing"):
+        sweep(builder(kind=OwnOptimizer))
+
+    def build_frozen():
+        model = builder()()
+        model.trainable = False
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(ValueError, match="is every weight frozen"):
+        sweep(build_frozen)
+
+
+def test_without_asking_all_rows_are_equal(monkeypatch):
+    monkeypatch.setattr(_probe.Probe, "find_rate", lambda *_: True)
+    losses_ = sweep(builder(kind=OwnOptimizer)).metrics["loss"]
+    np.testing.assert_array_equal(losses_[0], losses_[1])
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optimizers.SGD(gradient_accumulation_steps=7),
+        lambda: optimizers.SGD(optimizers.schedules.PiecewiseConstantDecay([9], [0.0, 1.0])),
+        lambda: optimizers.Adadelta(epsilon=1e-12),
+    ],
+)
+def test_a_rate_that_matters_late_or_little_is_not_refused(optimizer):
+    check(builder(optimizer), epochs=3)
+
+
+def seeded(build):
+    def build_seeded():
+        keras.utils.set_random_seed(42)
+        return build()
+
+    return build_seeded
+
+
+@pytest.mark.parametrize("arguments", [{"shuffle": False}, {"batch_size": 30}, {"batch_size": 99}])
+def test_seeds_that_change_nothing_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"the seeds change nothing.*seeds=1"):
+        sweep(seeded(builder()), **arguments)
+    assert sweep(seeded(builder()), seeds=1, **arguments).engine == "vectorized"
+
+
+def test_seeds_that_change_the_order_only_are_told(caplog):
+    check(seeded(builder()))
+    assert "the seeds differ in the order of the batches only" in caplog.text
+    caplog.clear()
+    check(seeded(builder(more=[lambda: layers.Dropout(0.5)])), epochs=1)
+    assert "order of the batches only" in caplog.text
+
+
+def test_without_asking_the_seeds_are_equal(monkeypatch):
+    monkeypatch.setattr(_prepare, "_check_seeds_matter", lambda *_: None)
+    values = sweep(seeded(builder()), shuffle=False).metrics["loss"]
+    np.testing.assert_array_equal(values[:, 0], values[:, 1])
+
+
+def test_a_builder_with_random_numbers_of_its_own_is_refused():
+    def build():
+        model = builder()()
+        model.layers[1].kernel.assign(np.random.default_rng().normal(size=(4, 6)))
+        return model
+
+    with pytest.raises(ValueError, match=r"give the same model whenever .*kernel differs"):
+        sweep(build)
+
+
+# Kind 5: nan told as diverged
+
+
+class Sometimes(metrics.Metric):
+    """A metric that is not always a number."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        pass
+
+    def result(self):
+        return ops.sqrt(ops.cast(-1.0, "float32"))
+
+
+def test_a_metric_that_is_nan_is_no_divergence():
+    result = check(builder(measured=[Sometimes(name="sometimes")]))
+    assert np.isnan(result.metrics["val_sometimes"]).all()
+    assert np.isfinite(result.metrics["val_loss"]).all()
+    assert not result.diverged.any()
+
+
+def test_counting_any_nan_as_divergence_is_noticed(monkeypatch):
+    right = _stopping.Watcher.after_epoch
+
+    def any_nan(watcher, epoch, logs):
+        right(watcher, epoch, logs | {"loss": sum(logs.values())})
+
+    monkeypatch.setattr(_stopping.Watcher, "after_epoch", any_nan)
+    with pytest.raises(AssertionError):
+        test_a_metric_that_is_nan_is_no_divergence()
+
+
+def test_divergence_is_a_loss_that_is_not_finite():
+    build = builder(loss="mse", units=1, activation=None)
+    result = sweep(build, [0.01, 1e20], NUMBERS, epochs=6)
+    assert result.diverged.tolist() == [[False, False], [True, True]]
+    assert_equals_fit(result, build, 0.01, 1, NUMBERS, 6)
+    assert_equals_fit(result, build, 1e20, 1, NUMBERS, 6)
+
+
+# Kind 6: losses near and below zero
+
+
+def test_losses_below_zero():
+    data = tuple((x, np.full((len(x), 1), 3.0)) for x, _ in (TRAIN, HELD_OUT))
+    build = builder(loss="poisson", units=1, activation="softplus")
+    stopping = keras.callbacks.EarlyStopping("val_loss", min_delta=0.01)
+    result = sweep(build, data=data, epochs=9, early_stopping=stopping)
+    assert np.nanmin(result.metrics["loss"]) < 0 < np.nanmax(result.metrics["loss"])
+    assert not result.diverged.any()
+    for rate in (0.1, 0.01):
+        callback = keras.callbacks.EarlyStopping("val_loss", min_delta=0.01)
+        right = fit(build, rate, 1, *data, epochs=9, batch_size=8, callbacks=[callback])
+        done = {name: v[: len(right["loss"])] for name, v in history_of(result, rate, 1).items()}
+        assert difference(done, right) < TOLERANCE
+
+
+# Kind 7: acting before the snapshot
+
+
+class Counting(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
+
+    def call(self, inputs):
+        self.calls.assign_add(1.0)
+        return inputs * (1 + 0.05 * self.calls)
+
+
+class MonteCarlo(layers.Dropout):
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=True)
+
+
+class AlwaysTraining(layers.BatchNormalization):
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=True)
+
+
+STATEFUL = {
+    "counter": Counting,
+    "Monte Carlo": lambda: MonteCarlo(0.3),
+    "always training": AlwaysTraining,
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_what_evaluations_change_is_carried_on(name):
+    check(builder(more=[STATEFUL[name]]))
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_forgetting_what_an_evaluation_changed_is_noticed(name, monkeypatch):
+    right = _copies.Copies._evaluate
+
+    def forgetting(copies, ends, state):
+        after, report = right(copies, ends, state)
+        return after._replace(others=state.others), report
+
+    monkeypatch.setattr(_copies.Copies, "_evaluate", forgetting)
+    build = builder(more=[STATEFUL[name]])
+    check(build, "sequential")
+    no_gate(monkeypatch)
+    if name != "always training":  # what it averages is used nowhere
+        with pytest.raises(AssertionError):
+            check(build)
+
+
+def test_models_are_untouched_before_they_are_trained():
+    built = []
+
+    def build():
+        built.append(builder(more=[Counting, lambda: layers.Dropout(0.3)])())
+        return built[-1]
+
+    check(build)
+    assert float(built[0].layers[2].calls) == 0
+    assert int(built[0].optimizer.iterations) == 0
+
+
+def test_a_probe_that_leaves_traces_is_noticed(monkeypatch):
+    monkeypatch.setattr(_probe.Probe, "put_back", lambda _: None)
+    with pytest.raises(AssertionError):
+        test_models_are_untouched_before_they_are_trained()
+
+
+# Kind 8: methods that may be overridden, called otherwise than Keras calls them
+
+
+@pytest.mark.parametrize("kind", [OwnLoss, OwnLossOldStyle])
+def test_a_compute_loss_of_a_model_s_own(kind):
+    check(builder(kind=kind))
+
+
+def test_calling_compute_loss_more_narrowly_is_noticed(monkeypatch):
+    right = _one_copy.OneCopy.forward
+
+    def narrowly(copy, values, updates, batch, training):
+        return right(copy, values, updates, batch, training=True)
+
+    monkeypatch.setattr(_one_copy.OneCopy, "forward", narrowly)
+    with monkeypatch.context() as patch:
+        no_gate(patch)
+        with pytest.raises(AssertionError):
+            check(builder(kind=OwnLoss))
+    check(builder(kind=OwnLoss), "sequential")
+
+
+class Silent(keras.Model):
+    def train_step(self, data):
+        super().train_step(data)
+        return {"energy": ops.sum(self.trainable_variables[0])}
+
+
+class OtherNames(keras.Model):
+    """Reports one thing in training and another in evaluations."""
+
+    def train_step(self, data):
+        return {"loss": super().train_step(data)["loss"], "rate": self.optimizer.learning_rate + 0}
+
+    def test_step(self, data):
+        report = super().test_step(data)
+        return {"loss": report["loss"], "double": 2 * report["loss"], "same": report["loss"]}
+
+
+def test_a_step_without_a_loss_is_refused_in_words():
+    with pytest.raises(ValueError, match=r"train_step must report 'loss'.*it reports energy"):
+        sweep(builder(kind=Silent))
+
+
+def test_steps_that_report_different_things():
+    result = check(builder(kind=OtherNames), "sequential")
+    assert set(result.metrics) == {"loss", "rate", "val_loss", "val_double", "val_same"}
+
+
+@pytest.mark.parametrize("name", ["fit", "evaluate", "make_train_function", "make_test_function"])
+def test_a_loop_of_a_model_s_own_is_refused(name):
+    def own(self, *arguments, **named):
+        return getattr(keras.Model, name)(self, *arguments, **named)
+
+    kind = type("Mine", (keras.Model,), {name: own})
+    with pytest.raises(ValueError, match=f"Mine with its own {name}, .*train_step or test_step"):
+        sweep(builder(kind=kind))
+
+
+def test_steps_that_belong_to_one_model_only():
+    def build():
+        model = builder()()
+        right = model.train_step
+        model.train_step = lambda data: right((data[0] * 2, data[1]))
+        return model
+
+    assert "own train_step" in check(build, "sequential").reason
+
+
+# Kind 9: better than a constant answer?
+
+NO_CHANCE = {
+    "label smoothing": (
+        builder(loss=losses.CategoricalCrossentropy(label_smoothing=0.2), measured=["accuracy"]),
+        ONE_HOT,
+    ),
+    "sum": (builder(loss=losses.SparseCategoricalCrossentropy(reduction="sum")), None),
+    "loss weights": (builder(loss_weights=[0.1]), None),
+    "penalty": (
+        builder(more=[lambda: layers.Dense(3, kernel_regularizer="l2")], measured=["accuracy"]),
+        None,
+    ),
+    "own loss": (
+        builder(loss=lambda y, p: ops.mean(ops.square(p - y), -1), units=1, activation=None),
+        NUMBERS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_CHANCE)
+def test_where_chance_is_not_known_nothing_is_said_of_the_loss(name):
+    build, data = NO_CHANCE[name]
+    assert "val_loss" not in sweep(build, data=data or (TRAIN, HELD_OUT), epochs=1, seeds=1).chance
+
+
+def test_one_hot_with_sigmoid_is_no_accuracy_of_single_labels():
+    build = builder(loss="binary_crossentropy", activation="sigmoid", measured=["accuracy"])
+    chance = sweep(build, data=ONE_HOT, epochs=1, seeds=1).chance
+    assert "val_accuracy" not in chance
+    labels = np.stack([np.full(14, 1), np.arange(14) % 2], axis=1)
+    many = builder(loss="binary_crossentropy", activation="sigmoid", units=2, measured=["accuracy"])
+    data = (X[:14], labels), (X[:14], labels)
+    assert "val_accuracy" not in sweep(many, data=data, epochs=1, seeds=1).chance
+
+
+def test_where_chance_is_known_it_is_that_of_the_best_constant():
+    chance = sweep(builder(measured=["accuracy"]), epochs=1, seeds=1).chance
+    shares = np.bincount(HELD_OUT[1]) / len(HELD_OUT[1])
+    assert chance["val_accuracy"] == shares.max()
+    assert chance["val_loss"] == pytest.approx(-np.sum(shares * np.log(shares)))
+
+
+def test_looking_at_the_loss_s_kind_only_is_noticed(monkeypatch):
+    monkeypatch.setattr(_model_checks, "own_loss", lambda model: type(model.loss))
+    with pytest.raises(AssertionError):
+        test_where_chance_is_not_known_nothing_is_said_of_the_loss("sum")
+
+
+# Kind 10: promises about the surroundings
+
+
+class Threads(Executor):
+    """Threads in disguise."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+
+        def work():
+            future.set_result(function(*arguments))
+
+        threading.Thread(target=work).start()
+        return future
+
+
+def test_threads_are_refused():
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="not in threads"):
+        sweep(builder(), executor=pool)
+    with pytest.raises(ValueError, match="not in threads"):
+        sweep(builder(kind=OwnStep), executor=Threads())
+
+
+@pytest.mark.parametrize("kind", [keras.Model, OwnStep])
+def test_random_numbers_go_on_as_if_nothing_had_been(kind):
+    def numbers():
+        return [
+            random.random(),
+            np.random.normal(),
+            float(tf.random.normal(())),
+            float(keras.random.normal(())),
+            float(keras.initializers.RandomNormal()(())),
+        ]
+
+    def after(between):
+        keras.utils.set_random_seed(7)
+        first = numbers()
+        between()
+        return first + numbers()
+
+    build = builder(kind=kind, more=[lambda: layers.Dropout(0.2)])
+    wanted = after(lambda: None)
+    assert after(lambda: sweep_without_clearing(build)) == wanted
+    assert after(lambda: refused(kind)) == wanted
+
+
+def sweep_without_clearing(build, data=(TRAIN, HELD_OUT)):
+    sweep_learning_rates(build, [0.1, 0.01], *data, epochs=1, batch_size=8, seeds=2, progress=False)
+
+
+def refused(kind):
+    with pytest.raises(ValueError, match="must return"):
+        sweep_without_clearing(lambda: None)
+
+
+def test_reseeding_is_noticed(monkeypatch):
+    monkeypatch.setattr(_surroundings, "as_before", contextlib.nullcontext)
+    with pytest.raises(AssertionError):
+        test_random_numbers_go_on_as_if_nothing_had_been(keras.Model)
+
+
+def test_names_and_loggers_are_left_alone():
+    keras.utils.clear_session()
+    logger = logging.getLogger("lrsweep")
+    handlers, level = list(logger.handlers), logger.level
+    sweep_without_clearing(named_anew(yes_or_no()), YES_NO)
+    assert keras.layers.Dense(1).name == "dense"
+    assert metrics.AUC().name == "auc"
+    assert (logger.handlers, logger.level) == (handlers, level)
+
+
+def test_images_stay_bytes():
+    images = np.random.default_rng(0).integers(256, size=(12, 4, 4, 1)).astype("uint8")
+    examples = _examples.check_examples("train_data", (images, np.arange(12) % 2))
+    assert examples.x is images or np.shares_memory(examples.x, images)
+    seen = []
+
+    class Seeing(layers.Layer):
+        def call(self, inputs):
+            seen.append(inputs.dtype)
+            return layers.Rescaling(1 / 255)(inputs)
+
+    def build():
+        inputs = keras.Input((4, 4, 1), dtype="uint8")
+        features = layers.Flatten()(Seeing(dtype="uint8")(inputs))
+        model = keras.Model(inputs, layers.Dense(2, "softmax")(features))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    data = (images, np.arange(12) % 2)
+    result = sweep(build, data=(data, data), epochs=2)
+    assert result.engine == "vectorized", result.reason
+    assert {str(keras.backend.standardize_dtype(dtype)) for dtype in seen} == {"uint8"}
+    assert_equals_fit(result, build, data=(data, data), epochs=2)
+
+
+def test_floats_are_not_copied_where_they_fit():
+    x = X.astype("float32")
+    assert _examples.check_examples("train_data", (x, CLASSES)).x is x
