@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-long test-marking test-site site
 .PHONY: assignment collect mark look handback
-.PHONY: notebooks front contact format lock address matrix
+.PHONY: notebooks exercises front contact format lock address matrix
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -77,6 +77,9 @@ handback: .venv/.marking  ## a page for every student, and marks.csv: make handb
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)
 	$(BIN)/python -m tools.front
+
+exercises: .venv/.test  ## write the students' exercises from exercises/source
+	$(BIN)/python -m tools.exercises
 
 front: .venv/.lab  ## copy picture, promises and lesson table from the lessons to the README
 	$(BIN)/python -m tools.front

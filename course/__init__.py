@@ -3,7 +3,7 @@
 ==================  =======================================================================
 module              what it does
 ==================  =======================================================================
-``setup_cell``      the other half of each notebook's first cell
+``setup_cell``      what each notebook's first code cell runs; a test keeps those cells alike
 ``quiz``            guesses before an experiment, and the questions at a lesson's end
 ``answer_checks``   what an exercise says of an answer
 ``name_errors``     says which cell comes first when a name is missing

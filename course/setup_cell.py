@@ -22,6 +22,7 @@ PACKAGES = ("utils", "lrsweep", "course")  # other things may have these names
 READING_ROOM = {"jupyterlab", "nbval"}  # for reading and testing; no lesson imports them
 NOT_SAID = {
     "matplotlib": ("mkdir -p failed", "Matplotlib created a"),  # it keeps its cache elsewhere
+    "matplotlib.font_manager": ("is building the font cache",),  # once on a computer
     "tensorflow": ("triggered tf.function retracing",),  # each new model is traced once
 }
 NEVER_INSTALLED = {"tensorflow", "keras", "numpy"}  # a second copy would break a running Colab
@@ -85,7 +86,7 @@ def _calm_tensorflow():
 
 
 def _calm_loggers():
-    """Leave out what is said of a read-only home, and of cells that are run again."""
+    """Leave out what is said of a read-only home, a first figure, and cells that are run again."""
     for name, said in NOT_SAID.items():
         logger = logging.getLogger(name)
         for old in [it for it in logger.filters if type(it).__name__ == "LeftOut"]:

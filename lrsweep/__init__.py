@@ -5,6 +5,25 @@ once where that gives the same numbers. `choose_learning_rate` picks a rate from
 says why. `range_test` finds in one short training where a sweep should look.
 
 Importing the package is quick: Keras and TensorFlow start with the first call.
+
+A sweep goes through these modules, each of which names its neighbours:
+
+===================  ==========================================================================
+``_sweep``           the call: its arguments and what they mean
+``_prepare``         what must be known of the model first, or refused (``_model_checks``,
+                     ``_examples``, ``_probe``, ``_validation``)
+``_engines``         a sweep under way: vectorized if ``_gate`` finds that right, else sequential
+``_gate``            decides, by comparing copies with Keras itself
+``_vectorized``      all copies together (``_copies``, ``_one_copy``, ``_stateless``, and
+                     ``_tensorflow``, the rules that TensorFlow lacks)
+``_sequential``      one training after another, in other processes with ``_executors``
+``_experiment``      one training: model, examples, order, rate; ``_stopping`` ends it early
+``_grid``, ``_keep`` rates found on the way; what is done, kept in a folder
+``_result``          what was measured; ``_choose`` picks a rate from it
+``_range_test``      the range test; ``_curve`` reads its suggestions off, ``_restore`` puts the
+                     model back
+``_plots``           a result and a range test draw themselves
+===================  ==========================================================================
 """
 
 from lrsweep._choose import choose_learning_rate

@@ -1,4 +1,4 @@
-"""A sweep under way: all copies together if that is right, else one training after another."""
+"""A sweep under way: all copies together if `_gate` finds that right, else one after another."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The source world: things that do not exist, drawn as the garments are, to learn to see from.
+"""Things that do not exist, drawn as the garments are, to learn to see from.
 
 Each invented family has a random body, limbs, a head, a tail, holes, seams and spots, fixed
 by its number; each of its members differs a little. Sixteen plain shapes come with them.

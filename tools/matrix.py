@@ -78,9 +78,10 @@ def notebooks():
 
 def label(path):
     """Return what the table calls a notebook: a link, from the page's folder."""
-    kind = "lesson" if path.parent.name == "notebooks" else "exercises"
-    number = int(re.search(r"\d+", path.stem)[0])
-    return f"[{kind} {number}](../{path.relative_to(ROOT).as_posix()})"
+    kind = {"notebooks": "lesson", "appendix": "appendix"}.get(path.parent.name, "exercises")
+    which = re.match(r"exercises_(\d+)|(\d+)|(\w+)", path.stem)
+    name = which[3].replace("_", " ") if which[3] else int(which[1] or which[2])
+    return f"[{kind} {name}](../{path.relative_to(ROOT).as_posix()})"
 
 
 def slug(name):
@@ -207,7 +208,7 @@ def complaints(notebook, environment, protocol):
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     outputs = [output for cell in rules.code_cells(notebook) for output in cell.outputs]
     views = [o.data[WIDGET_VIEW]["model_id"] for o in outputs if WIDGET_VIEW in o.get("data", {})]
-    if "course" in notebook.metadata and not views:
+    if any("views.explore_" in cell.source for cell in rules.code_cells(notebook)) and not views:
         yield "no widget"
     if not set(views) <= set(state):
         yield "a widget without its state"

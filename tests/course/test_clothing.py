@@ -1,4 +1,4 @@
-"""Lesson 6's two clothing: what they hold, and the lesson run from end to end in the full one."""
+"""Lesson 6's two sources of clothing, and the lesson run from end to end on the photographs."""
 
 import contextlib
 import csv

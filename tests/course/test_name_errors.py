@@ -72,6 +72,14 @@ def test_models_in_a_loop_bring_no_warning_but_others_stay(caplog):
     assert [record.message for record in caplog.records] == ["something else"]
 
 
+def test_the_first_figure_on_a_computer_brings_no_warning_but_others_stay(caplog):
+    setup_cell._calm_loggers()
+    logger = logging.getLogger("matplotlib.font_manager")
+    logger.warning("Matplotlib is building the font cache; this may take a moment.")
+    logger.warning("something else")
+    assert [record.message for record in caplog.records] == ["something else"]
+
+
 def words(outputs):
     """Return what a cell said, but for the numbers that count models and name objects."""
     said = []

@@ -78,11 +78,11 @@ def executed():
     for text, data in code:
         outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
         outputs += [nbformat.v4.new_output("display_data", data=data)] if data else []
-        cells.append(nbformat.v4.new_code_cell("", outputs=outputs))
+        cells.append(nbformat.v4.new_code_cell("views.explore_it()" * bool(data), outputs=outputs))
     model = {"model_module": "@jupyter-widgets/controls", "model_module_version": "1.5.0"}
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata = nbformat.from_dict(
-        {"course": {}, "widgets": {matrix.WIDGET_STATE: {"state": {"a": model}}}}
+        {"widgets": {matrix.WIDGET_STATE: {"state": {"a": model}}}}
     )
     return notebook
 
