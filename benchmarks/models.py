@@ -107,6 +107,10 @@ def of_class(name, **named):
     return lambda: getattr(keras.optimizers, name)(**named)
 
 
+def scaled():
+    return keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())
+
+
 def focal(y_true, y_pred):
     y_true = keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3)
     p = keras.ops.clip(keras.ops.sum(y_true * y_pred, -1), 1e-7, 1.0)
@@ -243,10 +247,10 @@ class Largest(keras.metrics.Metric):
         return self.largest
 
 
-def compiled(make, optimizer="sgd", **named):
+def compiled(make, metrics=("accuracy",)):
     def build():
         model = make()
-        model.compile(optimizer, named.get("loss", CLASSES), metrics=["accuracy"])
+        model.compile("sgd", CLASSES, metrics=metrics and [*metrics])
         return model
 
     return build
@@ -271,7 +275,9 @@ def two_outputs():
     named["size"] = layers.Identity(name="size")(named["size"])
     model = keras.Model(inputs, named)
     losses = {"kind": CLASSES, "size": "mse"}
-    model.compile("sgd", losses, metrics={"kind": ["accuracy"]}, loss_weights={"size": 0.3})
+    model.compile(
+        "sgd", losses, metrics={"kind": ["accuracy"]}, loss_weights={"kind": 1.0, "size": 0.3}
+    )
     return model
 
 
@@ -341,8 +347,8 @@ KNOWN = [  # those of the list that the engine was built against
     Model("float16", sequential(dense(dtype="mixed_float16"), OUT, auto_scale_loss=True)),
     table("Adafactor", optimizer="adafactor"),
     table("Muon", optimizer="muon"),
-    table("Lamb", optimizer="lamb"),
-    Model("a train_step of one's own", compiled(OwnStep)),
+    table("Lamb", optimizer=of_class("Lamb")),
+    Model("a train_step of one's own", compiled(OwnStep, metrics=None)),
     Model("several inputs", two_inputs(), LEFT_RIGHT),
     Model("several outputs", two_outputs, KIND_SIZE),
     Model("sample weights", sequential(dense(), OUT), WEIGHTED),
@@ -353,7 +359,7 @@ MORE = [
     table("Adam with AMSGrad", optimizer=of_class("Adam", amsgrad=True)),
     table("ScheduleFreeAdamW", optimizer=of_class("ScheduleFreeAdamW")),
     table("gradient accumulation", optimizer=of_class("Adam", gradient_accumulation_steps=3)),
-    table("a loss scale", optimizer=lambda: keras.optimizers.LossScaleOptimizer("sgd")),
+    table("a loss scale", optimizer=scaled),
     table("a constraint", dense(kernel_constraint="max_norm")),
     table("GaussianNoise", lambda: layers.GaussianNoise(0.2)),
     table("GroupNormalization", lambda: layers.GroupNormalization(4)),

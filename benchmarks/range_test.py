@@ -2,6 +2,7 @@
 
     python -m benchmarks.range_test            # some minutes
     python -m benchmarks.range_test iris wine  # some of the data sets
+    python -m benchmarks.range_test --write    # all of them, and the table into lrsweep/README.md
 
 For each data set, optimizer and seed, one range test with its default settings. Each rule's rate
 is then used for a short training with three seeds, and its mean validation loss is divided by the
@@ -11,8 +12,9 @@ are, so that losses are in the thousands there: a rule must not depend on the lo
 A rate with which a training diverged counts as infinitely bad, and so does no suggestion.
 """
 
+import argparse
 import os
-import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -21,8 +23,10 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from lrsweep import range_test, sweep_learning_rates
+from tools import marked
 from utils.data import load_dataset
 
+README = Path(__file__).parent.parent / "lrsweep" / "README.md"
 RULES = ("slide", "steep", "minimum", "valley")
 EPOCHS = {"iris": 20, "wine": 20, "digits": 5, "diabetes": 20}
 OPTIMIZERS = {
@@ -94,15 +98,31 @@ def ratios(name, optimizer):
     return table
 
 
-def main(names):
-    print(f"{'':<20}" + "".join(f"{rule:>17}" for rule in RULES) + "   (rate, loss ÷ best)")
-    table = np.concatenate([ratios(name, it) for name in names for it in OPTIMIZERS])
-    print(f"\n{len(table)} curves\n\n| rule | median loss ÷ best | within twice the best | worst |")
-    print("|---|---|---|---|")
+def markdown(table):
+    """Return a row for each rule, those most often within twice the best first."""
+    lines = [
+        "| rule | median loss ÷ best | within twice the best | worst |",
+        "|---|---:|---:|---:|",
+    ]
     for rule, column in sorted(zip(RULES, table.T), key=lambda pair: -np.mean(pair[1] <= 2)):
         cells = f"{np.median(column):.2f} | {100 * np.mean(column <= 2):.0f} % | {column.max():.2g}"
-        print(f"| {rule} | {cells} |")
+        lines.append(f"| {rule} | {cells} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(EPOCHS)}; all without")
+    parser.add_argument("--write", action="store_true", help="the table into lrsweep/README.md")
+    arguments = parser.parse_args()
+    print(f"{'':<20}" + "".join(f"{rule:>17}" for rule in RULES) + "   (rate, loss ÷ best)")
+    names = arguments.names or EPOCHS
+    table = np.concatenate([ratios(name, it) for name in names for it in OPTIMIZERS])
+    print(f"\n{len(table)} curves\n\n{markdown(table)}")
+    if arguments.write and not arguments.names:
+        text = marked.put(README.read_text(encoding="utf-8"), "range test", markdown(table))
+        README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or EPOCHS)
+    main()
