@@ -14,7 +14,7 @@ import pytest
 from claims import fallen_for_traps
 from sklearn.model_selection import train_test_split
 
-from course.curvature import CurvatureMeter
+from utils.curvature import CurvatureMeter
 from utils import data, keras_schedules, noisy_quadratic, schedules
 
 T = 1000

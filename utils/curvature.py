@@ -1,6 +1,6 @@
 """The curvature of a Keras model's loss, measured by Hessian products.
 
-Lesson 4 uses it.
+Lesson 7.
 
 A network's Hessian has far too many entries to write down. Its product with a direction costs
 about two gradients (B. Pearlmutter, "Fast exact multiplication by the Hessian", 1994), and power
@@ -131,11 +131,8 @@ class CurvatureMeter:
 
         values = [tf.identity(variable.value) for variable in self.model.trainable_variables]
         roots = _adam_roots(self.model.optimizer) if self.preconditioned else [1.0] * len(values)
-        pieces = tf.split(direction, self.sizes)
-        pieces = [
-            tf.cast(tf.reshape(piece, value.shape), value.dtype) * root
-            for piece, value, root in zip(pieces, values, roots)
-        ]
+        pieces = zip(tf.split(direction, self.sizes), values, roots)
+        pieces = [tf.cast(tf.reshape(p, v.shape), v.dtype) * root for p, v, root in pieces]
         with tf.GradientTape() as outer:
             outer.watch(values)
             with tf.GradientTape() as inner:
@@ -171,12 +168,9 @@ def _adam_roots(adam):
     import tensorflow as tf
 
     squares = adam._velocity_hats if adam.amsgrad else adam._velocities
-    correction = tf.sqrt(
-        1 - adam.beta_2 ** tf.cast(tf.convert_to_tensor(adam.iterations), "float32")
-    )
-    return [
-        tf.sqrt(tf.cast(correction, v.dtype) / (tf.sqrt(v.value) + adam.epsilon)) for v in squares
-    ]
+    updates = tf.cast(tf.convert_to_tensor(adam.iterations), "float32")
+    young = tf.sqrt(1 - adam.beta_2**updates)
+    return [tf.sqrt(tf.cast(young, v.dtype) / (tf.sqrt(v.value) + adam.epsilon)) for v in squares]
 
 
 def _as_tensor(values):
@@ -184,9 +178,8 @@ def _as_tensor(values):
 
     if values is None:  # a model may need no targets
         return None
-    array = np.asarray(values)
-    dtype = keras.config.floatx() if array.dtype.kind == "f" else None
-    return keras.ops.convert_to_tensor(array, dtype)
+    dtype = keras.config.floatx() if np.asarray(values).dtype.kind == "f" else None
+    return keras.ops.convert_to_tensor(np.asarray(values), dtype)
 
 
 def _check_model(model, preconditioned):
@@ -196,9 +189,10 @@ def _check_model(model, preconditioned):
         raise ValueError(f"model must be a keras.Model compiled with a loss, got {model!r}")
     if not model.built or not model.trainable_variables:
         raise ValueError(f"model must be built, with weights to train, got {model!r}")
-    adam, updates = model.optimizer, int(model.optimizer.iterations)
-    if preconditioned and not (isinstance(adam, keras.optimizers.Adam) and updates):
+    adam, weights = model.optimizer, [id(variable) for variable in model.trainable_variables]
+    known = isinstance(adam, keras.optimizers.Adam) and int(adam.iterations) and adam.built
+    if preconditioned and not (known and [id(v) for v in adam._trainable_variables] == weights):
         raise ValueError(
-            "model must have trained with Adam or AdamW for preconditioned=True, "
-            f"got {type(adam).__name__} after {updates} updates"
+            "model must have trained these weights with Adam or AdamW for preconditioned=True, "
+            f"got {type(adam).__name__} after {int(adam.iterations)} updates"
         )

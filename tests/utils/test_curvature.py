@@ -9,8 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from course import curvature
-from utils import data, descent
+from utils import curvature, data, descent
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -370,6 +369,9 @@ def test_bad_models_are_named():
     sgd, _, _ = regression()
     sgd.compile("sgd", loss="mse")
     fresh, _, _ = regression()
+    thawed, _, _ = regression()
+    thawed.train_on_batch(x, y)
+    thawed.layers[0].trainable = False  # Adam remembers weights that no longer train
     cases = [
         (None, {}, "compiled with a loss, got None"),
         (uncompiled, {}, "compiled with a loss, got <Sequential"),
@@ -377,6 +379,7 @@ def test_bad_models_are_named():
         (frozen, {}, "be built, with weights to train, got"),
         (sgd, {"preconditioned": True}, "Adam or AdamW for preconditioned=True, got SGD after 0"),
         (fresh, {"preconditioned": True}, "got Adam after 0 updates"),
+        (thawed, {"preconditioned": True}, "got Adam after 1 updates"),
     ]
     for model, options, message in cases:
         with pytest.raises(ValueError, match=f"^model must .*{message}"):
@@ -419,9 +422,7 @@ def test_importing_it_starts_no_tensorflow():
     import sys
     from pathlib import Path
 
-    code = (
-        "import sys, course.curvature; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
-    )
+    code = "import sys, utils.curvature; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     root = Path(curvature.__file__).parents[1]
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert ran.stdout.split() == ["False", "False"]

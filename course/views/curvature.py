@@ -1,0 +1,205 @@
+"""The views of lesson 7: the curvature against its limit, and a rate for another batch size."""
+
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import ipywidgets
+import numpy as np
+
+from course.views._view import View, log_slider, slider, still
+from utils.plotting.style import BLUE, GREEN, GREY, VERMILLION, course_style, new_figure
+
+# Runs of the lesson's network, kept because 70 of them take minutes: see data/README.md.
+RUNS = Path(__file__).resolve().parents[2] / "data" / "curvature_runs.npz"
+BATCHES = tuple(2**k for k in range(11))
+# Best rates of the lesson's sweeps at batch sizes 4, 8, ..., 512: geometric means of five seeds.
+MEASURED_BATCHES = tuple(2**k for k in range(2, 10))
+MEASURED = {
+    "SGD": (0.038, 0.079, 0.16, 0.31, 0.64, 1.06, 1.24, 1.18),
+    "Adam": (0.0042, 0.0059, 0.0081, 0.0112, 0.0147, 0.0216, 0.0323, 0.043),
+}
+EXPONENTS = {"SGD": 1.0, "Adam": 0.5}
+
+
+@cache
+def load_runs():
+    """Return the kept runs: rates, warm_ups, updates, and losses and curvatures of all three."""
+    with np.load(RUNS, allow_pickle=False) as file:
+        return SimpleNamespace(**{name: file[name] for name in file.files})
+
+
+class EdgePicture:
+    """The largest curvature and the limit 2/η(t), and the loss, against the update."""
+
+    @course_style()
+    def __init__(self):
+        self.figure, (left, right) = new_figure(1, 2, height=3.7, width_ratios=(1.35, 1))
+        end = load_runs().updates[-1]
+        look = {"animated": True, "markersize": 4}
+        (self.curvature,) = left.plot([], [], "o-", color=BLUE, **look, label="largest curvature")
+        (self.limit,) = left.plot([], [], "--", color=VERMILLION, **look, label="limit 2/η(t)")
+        (self.loss,) = right.plot([], [], "s-", color=GREEN, **look)
+        left.set(ylabel="curvature", ylim=(0.9, 60), yscale="log")
+        right.set(ylabel="loss", ylim=(1e-3, 10), yscale="log")
+        for panel in (left, right):
+            panel.set(xlabel="update", xlim=(-0.02 * end, 1.02 * end))
+            panel.set_xticks(range(0, end + 1, 500))
+        left.legend(loc="upper right")
+        middle = {"transform": right.transAxes, "ha": "center", "color": GREY, "fontsize": 14}
+        self.lost = right.text(0.5, 0.5, "lost", **middle, animated=True)
+
+    def draw(self, updates, curvatures, limits, losses, **_):
+        """Move to readings, limits and losses at some updates; nan once the run is lost."""
+        self.curvature.set_data(updates, curvatures)
+        self.limit.set_data(updates, limits)
+        self.loss.set_data(updates, losses)
+        self.lost.set_visible(bool(np.isnan(losses[-1])))
+
+
+def edge_numbers(learning_rate, warm_up):
+    """Return one of the kept runs of gradient descent on lesson 7's network.
+
+    Parameters
+    ----------
+    learning_rate : float
+        One of the kept ones.
+    warm_up : int
+        After how many updates the rate has risen to it, one of the kept numbers.
+    """
+    runs = load_runs()
+    place = list(runs.rates).index(learning_rate), list(runs.warm_ups).index(warm_up)
+    losses, curvatures = runs.losses[place], runs.curvatures[place]
+    limits = 2 / (learning_rate * np.minimum((runs.updates + 1) / max(warm_up, 1), 1))
+    start = f"after a warm-up of {warm_up} updates" if warm_up else "from the first update on"
+    words = f"η = {learning_rate:g} {start}, where 2/η = {2 / learning_rate:.3g}: "
+    if np.isnan(losses[-1]):
+        last = int(np.flatnonzero(np.isfinite(losses))[-1])
+        words += (
+            f"<b>lost</b> after update {runs.updates[last]}. The curvature was "
+            f"{curvatures[last]:.3g} then, {curvatures[last] / limits[last]:.2g} times the limit."
+        )
+    else:
+        mean = curvatures[-8:].mean()
+        words += (
+            f"<b>trained</b> to a loss of {losses[-1]:.4f}. The curvature of the last 200 updates "
+            f"is {mean:.3g} on average, {mean * learning_rate / 2:.2f} of 2/η."
+        )
+    return {
+        "updates": runs.updates,
+        "curvatures": curvatures,
+        "limits": limits,
+        "losses": losses,
+        "summary": words,
+    }
+
+
+def edge_figure(learning_rate, warm_up):
+    """Return the curvature against its limit as a still figure."""
+    return still(EdgePicture(), edge_numbers(learning_rate, warm_up))
+
+
+def explore_edge():
+    """Return the curvature against its limit, with sliders for the rate and its warm-up."""
+    runs = load_runs()
+    return View(
+        edge_numbers,
+        EdgePicture(),
+        learning_rate=slider(
+            ipywidgets.SelectionSlider, "learning rate η", options=runs.rates.tolist(), value=0.2
+        ),
+        warm_up=slider(
+            ipywidgets.SelectionSlider, "warm-up, updates", options=runs.warm_ups.tolist(), value=0
+        ),
+    )
+
+
+class BatchPicture:
+    """Rates against batch sizes: the two rules, their end, and what lesson 7 measured."""
+
+    @course_style()
+    def __init__(self):
+        self.figure, axes = new_figure(height=4.0)
+        for name, marker in (("SGD", "o"), ("Adam", "^")):
+            look = {"color": GREY, "linestyle": "none", "markersize": 6, "fillstyle": "none"}
+            axes.plot(MEASURED_BATCHES, MEASURED[name], marker, **look, label=f"{name}, measured")
+        (self.rule,) = axes.plot([], [], "-", color=BLUE, linewidth=2.5, animated=True)
+        (self.beyond,) = axes.plot([], [], ":", color=BLUE, animated=True)
+        (self.other,) = axes.plot([], [], "-.", color=GREY, linewidth=1.2, animated=True)
+        self.limit = axes.axhline(np.nan, color=VERMILLION, linestyle="--", animated=True)
+        (self.start,) = axes.plot([], [], "s", color=BLUE, markersize=9, animated=True)
+        (self.star,) = axes.plot([], [], "*", color=GREEN, markersize=17, animated=True)
+        axes.set(xscale="log", yscale="log", xlim=(0.8, 1300), ylim=(3e-4, 30))
+        axes.set_xticks(BATCHES[::2], [str(batch) for batch in BATCHES[::2]])
+        axes.set(xlabel="batch size, examples", ylabel="learning rate η")
+        moving = (self.start, self.star, self.rule, self.beyond, self.other, self.limit)
+        names = ("your rate", "new rate", "its rule", "beyond its end", "other rule", "limit")
+        measured = axes.lines[:2]
+        handles, labels = [*moving, *measured], [*names, *(line.get_label() for line in measured)]
+        axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
+
+    def draw(self, sizes, rule, other, limit, start, star, **_):
+        """Move to two rules at some batch sizes, a limit, and two points (batch size, rate)."""
+        self.rule.set_data(sizes, np.where(rule <= limit, rule, np.nan))
+        self.beyond.set_data(sizes, np.where(rule >= limit, rule, np.nan))
+        self.other.set_data(sizes, other)
+        self.limit.set_ydata([limit, limit])
+        self.start.set_data([start[0]], [start[1]])
+        self.star.set_data([star[0]], [star[1]])
+
+
+def batch_numbers(optimizer, rate, batch, new_batch, limit):
+    """Convert a learning rate to another batch size, by the rule of its optimizer.
+
+    Parameters
+    ----------
+    optimizer : str
+        "SGD", whose rate goes with the batch size, or "Adam", whose rate goes with its root.
+    rate, limit : float
+        A good rate at the batch size `batch`, and the largest rate that trains at all.
+    batch, new_batch : int
+        In examples.
+    """
+    exponent = EXPONENTS[optimizer]
+    other = 1.5 - exponent
+    sizes = np.geomspace(1, 1024, 400)
+    wanted = rate * (new_batch / batch) ** exponent
+    ends = batch * (limit / rate) ** (1 / exponent)
+    words = f"{optimizer}, batch {batch} to {new_batch}: {rate:.3g} times "
+    words += f"{(new_batch / batch) ** exponent:.3g} is {wanted:.3g}. "
+    if wanted > limit:
+        words += (
+            f"That is above the limit, and the rule ended at a batch of {ends:.3g}: start from "
+        )
+        words += f"<b>{limit:.3g}</b> at most."
+    else:
+        words += f"Start from <b>{wanted:.3g}</b>. The rule meets the limit {limit:.3g} at a batch "
+        words += f"of {ends:.3g}."
+    return {
+        "sizes": sizes,
+        "rule": rate * (sizes / batch) ** exponent,
+        "other": rate * (sizes / batch) ** other,
+        "limit": limit,
+        "start": (batch, rate),
+        "star": (new_batch, min(wanted, limit)),
+        "summary": words,
+    }
+
+
+def batch_figure(optimizer, rate, batch, new_batch, limit):
+    """Return the converter between batch sizes as a still figure."""
+    return still(BatchPicture(), batch_numbers(optimizer, rate, batch, new_batch, limit))
+
+
+def explore_batch():
+    """Return the converter between batch sizes with its five controls."""
+    sizes = {"options": BATCHES, "value": 32}
+    return View(
+        batch_numbers,
+        BatchPicture(),
+        optimizer=slider(ipywidgets.Dropdown, "optimizer", options=list(EXPONENTS)),
+        rate=log_slider("your rate η", 0.3, 0.001, 10),
+        batch=slider(ipywidgets.SelectionSlider, "your batch size", **sizes),
+        new_batch=slider(ipywidgets.SelectionSlider, "new batch size", **{**sizes, "value": 64}),
+        limit=log_slider("largest rate that trains", 1.2, 0.001, 10),
+    )
