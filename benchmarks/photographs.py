@@ -21,9 +21,9 @@ import keras
 import numpy as np
 
 from course.clothing import load_clothing
+from course.clothing.features import extract_features
 from course.clothing.photographs import CLASSES, load_photographs
 from lrsweep import sweep_learning_rates
-from utils.features import extract_features
 from utils.models import build_head, build_pocket_xception
 
 RECORD = Path(__file__).resolve().parents[1] / "data" / "photographs_record.csv"

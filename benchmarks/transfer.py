@@ -30,10 +30,10 @@ import tensorflow as tf
 
 from course.clothing._download import DownloadError
 from course.clothing._xception import build_xception
+from course.clothing.features import make_extractor, see_batches
 from course.clothing.photographs import CLASSES, load_photographs
 from lrsweep import sweep_learning_rates
 from lrsweep._sequential import Experiment, train_one
-from utils.features import make_extractor, see_batches
 
 RATES = [0.0001, 0.001, 0.01, 0.1]
 EPOCHS = 10

@@ -1,6 +1,6 @@
 """The curvature of a Keras model's loss, measured by Hessian products.
 
-Lesson 7.
+Lessons 4 and 7.
 
 A network's Hessian has far too many entries to write down. Its product with a direction costs
 about two gradients (B. Pearlmutter, "Fast exact multiplication by the Hessian", 1994), and power

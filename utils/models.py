@@ -15,18 +15,6 @@ import numpy as np
 from keras import layers
 
 from utils import checks
-from utils.features import check_backbone, extract_features
-
-__all__ = [
-    "batch_normalizations",
-    "build_head",
-    "build_pocket_xception",
-    "build_transfer_model",
-    "extract_features",
-    "load_weights",
-    "save_weights",
-    "unfreeze",
-]
 
 POCKET_WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "pocket_xception.npz"
 POCKET_SHA256 = "6cb1517e2a6b6a2c618cd456db52a9ea8e6a24b91ae3de8d3cfa0cb2491897b0"
@@ -184,13 +172,30 @@ def build_transfer_model(backbone, classes, learning_rate=0.01):
     return model
 
 
+def check_backbone(backbone):
+    """Return a backbone if it is a Keras model from pictures to maps.
+
+    Raises
+    ------
+    ValueError
+        Says what it is instead.
+    """
+    shape = backbone.output_shape if isinstance(backbone, keras.Model) else None
+    if isinstance(shape, tuple) and len(shape) == 4:
+        return backbone
+    got = repr(backbone) if shape is None else f"one with outputs of shape {shape}"
+    raise ValueError(
+        f"backbone must be a keras.Model whose output is (n, height, width, features), got {got}"
+    )
+
+
 def build_head(features, classes, learning_rate=0.01):
     """Return the head alone, compiled as in `build_transfer_model`, for extracted features.
 
     Parameters
     ----------
     features : int
-        How many `extract_features` gives for a picture.
+        How many the backbone's averaged maps give for a picture.
     classes : int
     learning_rate : float
     """

@@ -349,7 +349,7 @@ def make_model(learning_rate, base):
     pixels = keras.applications.xception.preprocess_input(images.astype("float32"))
     return keras.layers.GlobalAveragePooling2D()(base(pixels))
 """,
-        "helper": """from utils import features as _features
+        "helper": """from course.clothing import features as _features
 
 
 def extract_features(base, images):

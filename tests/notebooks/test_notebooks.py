@@ -9,10 +9,11 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import utils
 from tools import notebooks, rules
-from utils import descent, models, noisy_quadratic
+from utils import curvature, descent, models, noisy_quadratic
 
 LESSONS = rules.lessons()
 QUIZZES = sorted((rules.ROOT / "notebooks" / "quiz").glob("*.json"))
@@ -180,7 +181,7 @@ def _taught(name):
     for cell in rules.code_cells(nbformat.read(lesson, as_version=4)):
         for node in ast.parse(cell.source).body:
             if isinstance(node, ast.FunctionDef) and node.name == short:
-                scope = {"np": np, "keras": keras}
+                scope = {"np": np, "keras": keras, "tf": tf}
                 exec(ast.unparse(node), scope)
                 return scope[short]
     raise AssertionError(f"{lesson.name} does not define {short}")
@@ -233,3 +234,17 @@ def test_taught_transfer_model_is_the_imported_one():
     configs = [dict(model.optimizer.get_config(), name="") for model in built]
     assert configs[0] == configs[1]
     assert len(mine.trainable_variables) == len(theirs.trainable_variables) == 2
+
+
+def test_taught_hessian_product_is_the_imported_one():
+    taught = _taught("curvature.hessian_product")
+    keras.utils.set_random_seed(0)
+    hidden = keras.layers.Dense(3, activation="tanh", kernel_regularizer="l2")
+    model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(2)])
+    model.compile("sgd", loss="mse")
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(7, 4)).astype("float32"), random.normal(size=(7, 2))
+    direction = [random.normal(size=v.shape).astype("float32") for v in model.trainable_variables]
+    products = taught(model, x, y, direction), curvature.hessian_product(model, x, y, direction)
+    for mine, theirs in zip(*products):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)

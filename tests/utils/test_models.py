@@ -10,15 +10,15 @@ import pytest
 from keras import layers
 from keras.applications.xception import preprocess_input
 
+from course.clothing import features as features_module
+from course.clothing.features import extract_features
 from course.clothing.garments import load_garments
-from utils import features as features_module
 from utils import models
 from utils.models import (
     batch_normalizations,
     build_head,
     build_pocket_xception,
     build_transfer_model,
-    extract_features,
     unfreeze,
 )
 

@@ -19,6 +19,7 @@ from keras.applications.xception import preprocess_input
 from tqdm.auto import tqdm
 
 from utils import checks
+from utils.models import check_backbone
 
 _log = logging.getLogger(__name__)
 
@@ -120,23 +121,6 @@ def see_batches(see, batches):
                 yield waiting.popleft().result().numpy()
         while waiting:
             yield waiting.popleft().result().numpy()
-
-
-def check_backbone(backbone):
-    """Return a backbone if it is a Keras model from pictures to maps.
-
-    Raises
-    ------
-    ValueError
-        Says what it is instead.
-    """
-    shape = backbone.output_shape if isinstance(backbone, keras.Model) else None
-    if isinstance(shape, tuple) and len(shape) == 4:
-        return backbone
-    got = repr(backbone) if shape is None else f"one with outputs of shape {shape}"
-    raise ValueError(
-        f"backbone must be a keras.Model whose output is (n, height, width, features), got {got}"
-    )
 
 
 class _Stream:
