@@ -1,6 +1,6 @@
 """The data sets of the course, all shipped with scikit-learn: no download.
 
-Lessons 1 to 5.
+Lessons 1 to 5, 7.
 """
 
 from dataclasses import dataclass

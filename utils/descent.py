@@ -1,6 +1,6 @@
 """Gradient descent and its exact theory on losses whose shape is known.
 
-Lessons 1 to 3.
+Lessons 1 to 3, 7.
 
 Words and symbols: the learning rate is written η (eta); others write α. The curvature of a
 loss is its second derivative; in many dimensions the Hessian matrix has one curvature per

@@ -1,6 +1,6 @@
 """Keras's optimizers in a few lines of NumPy each, for looking inside them.
 
-Lesson 3.
+Lessons 3 and 7.
 
 An optimizer here is a function update(state, gradient) -> (state, change): add the change to
 the weights, keep the state for the next update. The first update gets the state None.

@@ -1,14 +1,20 @@
 """What the tests of the lessons' claims share."""
 
 import ast
+import atexit
 import contextlib
+import importlib.util
 import io
 import re
+import shutil
+import tempfile
+from pathlib import Path
 
 import nbformat
 from conftest import ROOT
 
 from course import quiz
+from tools import rules
 
 NAMES = {"abs": abs, "round": round}
 
@@ -56,3 +62,27 @@ def fallen_for_traps(stem, at_least):
                     found.append((name, wrong, "its sentence is not shown"))
     assert tried >= at_least, tried
     return found
+
+
+def definitions(stem, kept):
+    """Return what a lesson imports and defines: its functions, its classes, and `kept` names.
+
+    They are read from the stored notebook and run anew, without the lesson's experiments.
+    """
+    source, path = [], ROOT / "notebooks" / f"{stem}.ipynb"
+    for cell in rules.code_cells(nbformat.read(path, as_version=4))[1:]:  # without the set-up
+        source += [ast.unparse(node) for node in ast.parse(cell.source).body if _is_in(kept, node)]
+    file = Path(tempfile.mkdtemp()) / f"lesson_{stem[:2]}.py"  # TensorFlow reads the source
+    atexit.register(shutil.rmtree, file.parent)
+    file.write_text("\n".join(source), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+def _is_in(kept, node):
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+        return True
+    assigns = isinstance(node, ast.Assign) and len(node.targets) == 1
+    return assigns and ast.unparse(node.targets[0]).strip("()") in kept

@@ -3,28 +3,20 @@
 python -m pytest -m long -n 0 tests/notebooks/test_lesson_07.py
 """
 
-import ast
-import atexit
-import importlib.util
-import shutil
-import tempfile
 from functools import cache
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
+from claims import definitions
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from course.views import curvature as views
-from tools import rules
 from utils import numpy_optimizers
 from utils.curvature import CurvatureMeter
 
-LESSON = rules.ROOT / "notebooks" / "07_where_the_limit_moves.ipynb"
 KEPT = {  # what the lesson's functions need besides each other
     "digits", "x", "y", "train_part", "validation_part", "logits_loss", "batches", "grids",
-    "widths, width_rates", "crossentropy", "certain",
+    "widths, width_rates", "crossentropy", "certain", "smooth",
 }  # fmt: skip
 SEEDS = (0, 1, 2)
 
@@ -32,28 +24,9 @@ SEEDS = (0, 1, 2)
 @cache
 def lesson():
     """Return the names that the lesson defines: its functions, its classes and its data."""
-    kept = []
-    for cell in rules.code_cells(nbformat.read(LESSON, as_version=4))[1:]:
-        kept += [ast.unparse(node) for node in ast.parse(cell.source).body if _is_kept(node)]
-    path = Path(tempfile.mkdtemp()) / "lesson_07.py"  # a file, as TensorFlow reads the source
-    atexit.register(shutil.rmtree, path.parent)
-    path.write_text("\n".join(kept), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("lesson_07", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.tqdm = lambda items: items
-    return vars(module)
-
-
-def _is_kept(node):
-    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
-        return True
-    names = ast.unparse(node.targets[0]).strip("()") if _assigns(node) else ""
-    return names in KEPT
-
-
-def _assigns(node):
-    return isinstance(node, ast.Assign) and len(node.targets) == 1
+    names = definitions("07_where_the_limit_moves", KEPT)
+    names["tqdm"] = lambda items: items
+    return names
 
 
 def last_share(curvatures, edge):

@@ -1,0 +1,278 @@
+"""Sentences of lesson 7, each tried where it would fail.
+
+A test is named after the lesson and after the sentence it holds. Where a sentence has a condition
+("at these rates", "here", "with full batches"), the test also shows that it fails without: then
+the condition must stay in the sentence.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from claims import definitions, fallen_for_traps
+from keras.optimizers import schedules
+from test_lesson_07 import KEPT, lesson
+
+from utils import data, numpy_optimizers
+from utils.curvature import CurvatureMeter
+
+STEM = "07_where_the_limit_moves"
+
+
+def shares(rates, edge, every=100, **network):
+    """Train the lesson's network; return its readings as shares of an edge, and the losses."""
+    preconditioned = network.pop("preconditioned", False)
+    run = lesson()["make_runner"](lesson()["build_network"](**network), preconditioned)
+    losses, curvatures = run(rates, every=every)
+    return curvatures / edge, losses
+
+
+def test_lesson_7_no_trap_is_called_right():
+    assert fallen_for_traps(STEM, at_least=9) == []
+
+
+# --- where training takes the curvature ----------------------------------------------------------
+
+
+def test_lesson_7_mse_is_a_fifth_of_our_loss_and_its_limits_are_five_times_ours():
+    build, x, y = (lesson()[name] for name in ("build_network", "x", "y"))
+    losses = lesson()["half_square"], "mse"
+    ours, mse = (CurvatureMeter(build(loss=loss), x, y).largest() for loss in losses)
+    assert mse == pytest.approx(ours / 5, rel=0.01)
+
+
+@pytest.mark.long
+def test_lesson_7_the_way_up_is_slow_and_need_not_be_finished():
+    """Without "need not be finished" it is false: 0.05 and 0.1 are far from 2/η for good."""
+    for rate, after, most in ((0.1, 6000, 0.85), (0.05, 8000, 0.45)):
+        found, losses = shares(np.full(after, rate), 2 / rate, every=500)
+        assert np.all(np.diff(found) > 0)
+        assert found[-1] < most
+        assert losses[-1] < 0.01
+        assert np.all(np.diff(losses[100:]) < 1e-6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_lesson_7_at_02_025_and_04_the_loss_rises_in_hundreds_of_updates_at_015_hardly(seed):
+    for rate in (0.2, 0.25, 0.4):
+        _, losses = shares(np.full(1600, rate), 1, seed=seed)
+        assert np.sum(np.diff(losses) > 0) > 200, rate
+        assert losses[-1] < losses[0] / 100
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rate", [0.2, 1, 3, 10])
+def test_lesson_7_with_crossentropy_the_curvature_falls_away_at_every_rate_we_tried(rate):
+    found, losses = shares(np.full(1500, rate), 2 / rate, loss=lesson()["certain"])
+    assert found[-1] < 0.02
+    assert losses[-1] < 0.01
+
+
+@pytest.mark.long
+def test_lesson_7_with_smoothed_labels_it_stays_up():
+    for seed in (1, 2):
+        ends = [
+            shares(np.full(1500, 1.0), 2, loss=lesson()[loss], seed=seed)[0][-1]
+            for loss in ("smooth", "certain")
+        ]
+        assert ends[0] > 10 * ends[1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_lesson_7_small_batches_keep_it_below_two_over_the_rate(seed):
+    for rate in (0.1, 0.2):
+        model = lesson()["build_network"](keras.optimizers.SGD(rate), seed=seed)
+        model.fit(lesson()["x"], lesson()["y"], batch_size=10, epochs=20, verbose=0)
+        largest = CurvatureMeter(model, lesson()["x"], lesson()["y"]).largest(tolerance=0.01)
+        assert largest < 0.9 * 2 / rate
+
+
+def two_layers(share, seed, width=400, updates=3000):
+    """Train the simplest model with a catapult, u·v/√width; say whether it is still there."""
+    u, v = np.random.default_rng(seed).normal(size=(2, width))
+    rate = share * 2 / ((u @ u + v @ v) / width)
+    for _ in range(updates):
+        output = u @ v / np.sqrt(width)
+        u, v = u - rate * output * v / np.sqrt(width), v - rate * output * u / np.sqrt(width)
+        if not abs(output) < 1e6:
+            return False
+    return True
+
+
+def test_lesson_7_the_simplest_model_with_a_catapult_is_lost_above_about_twice_the_limit():
+    for seed in range(5):
+        assert [two_layers(share, seed) for share in (1.2, 1.9, 2.1)] == [True, True, False]
+
+
+# --- Adam and warm-up ----------------------------------------------------------------------------
+
+
+def test_lesson_7_adam_with_a_fixed_denominator_is_momentum_with_a_share_of_the_rate():
+    beta, rate = 0.8, 0.7
+    step = numpy_optimizers.momentum((1 - beta) * rate, beta)
+    path = numpy_optimizers.follow(step, lambda w: 2 * w, 1.0, 30)
+    weight, mean, mine = 1.0, 0.0, [1.0]
+    for _ in range(30):
+        mean = beta * mean + (1 - beta) * 2 * weight
+        weight -= rate * mean
+        mine.append(weight)
+    np.testing.assert_allclose(path, mine, rtol=1e-12)
+
+
+def trained_by_jumping(rate, updates, seed=0):
+    """Train lesson 4's network at a gentle rate, then at 4; return limits and the last loss."""
+    digits = data.load_split("digits", standardised=True)
+    keras.utils.set_random_seed(seed)
+    hidden = [keras.layers.Dense(64, activation="relu") for _ in range(2)]
+    model = keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10)])
+    model.compile(keras.optimizers.SGD(rate), loss="mse")
+    x, y = digits.x_train.astype("float32"), keras.utils.to_categorical(digits.y_train)
+    meter = CurvatureMeter(model, x, y)
+    limits = [2 / meter.largest(tolerance=0.01)]
+    for _ in range(updates):
+        model.train_on_batch(x, y)
+    limits.append(2 / meter.largest(tolerance=0.01))
+    model.optimizer.learning_rate = 4.0
+    losses = [model.train_on_batch(x, y) for _ in range(100)]
+    return limits, float(losses[-1])
+
+
+@pytest.mark.long
+def test_lesson_7_lesson_4s_network_is_another_case():
+    """There gentle updates do lower the curvature, and a jump trains: "here" has to stay."""
+    for seed in (0, 1):
+        (before, after), loss = trained_by_jumping(0.3, 30, seed)
+        assert after > 2 * before
+        assert loss < 0.02
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_lesson_7_ten_small_steps_of_adam_keep_the_units_alive_and_waiting_does_not(seed):
+    warmed_up, x = lesson()["warmed_up"], lesson()["x"]
+    model = lesson()["build_network"](keras.optimizers.Adam(0.1), seed=seed)
+    state = [*model.variables, *model.optimizer.variables]
+    start, train = [v.numpy() for v in state], lesson()["make_trainer"](model)
+    saturated, ends = {}, {}
+    plans = {
+        "cold": np.full(410, 0.1),
+        "warm": warmed_up(0.1, 10, 410),
+        "waited": np.r_[np.zeros(10), np.full(410, 0.1)],
+    }
+    for name, rates in plans.items():
+        for variable, value in zip(state, start):
+            variable.assign(value)
+        train(np.float32(rates[:-400]))
+        first = model.layers[0](x)
+        outputs = np.concatenate([first, model.layers[1](first)], axis=1)
+        saturated[name] = np.mean(np.abs(outputs) > 0.99)
+        ends[name] = np.median(train(np.float32(rates[-400:]))[-100:])
+    assert saturated["cold"] > 0.5 > 0.2 > saturated["warm"]
+    assert saturated["waited"] > 0.5
+    assert ends["cold"] > 2 * ends["warm"]
+    assert ends["waited"] > 2 * ends["warm"]
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+
+def accumulated(optimizer, normalised=False):
+    """Return how far 4 times 32 examples, accumulated, end from batches of 128."""
+    digits, fine = lesson()["digits"], {"dtype": "float64"}
+    ends = []
+    for batch, options in ((128, {}), (32, {"gradient_accumulation_steps": 4})):
+        keras.utils.set_random_seed(0)
+        middle = [keras.layers.BatchNormalization(**fine)] if normalised else []
+        hidden = keras.layers.Dense(16, activation="relu", **fine)
+        last = keras.layers.Dense(10, **fine)
+        model = keras.Sequential([keras.Input((64,), **fine), hidden, *middle, last])
+        model.compile(optimizer(batch, **options), loss=lesson()["logits_loss"])
+        x, y = digits.x_train[:384], digits.y_train[:384]
+        model.fit(x, y, batch_size=batch, shuffle=False, verbose=0)
+        ends.append(np.concatenate([np.ravel(v) for v in model.trainable_variables]))
+    return np.abs(ends[0] - ends[1]).max()
+
+
+def falling(batch, per_update):
+    counted = 128 // batch if per_update else 1
+    return schedules.ExponentialDecay(0.1, counted, 0.5, staircase=True)
+
+
+ACCUMULATED = {
+    "SGD": (lambda _, **it: keras.optimizers.SGD(0.1, **it), True),
+    "momentum": (lambda _, **it: keras.optimizers.SGD(0.1, momentum=0.9, **it), True),
+    "Adam": (lambda _, **it: keras.optimizers.Adam(0.001, **it), True),
+    "a schedule": (lambda b, **it: keras.optimizers.SGD(falling(b, False), **it), False),
+    "stretched": (lambda b, **it: keras.optimizers.SGD(falling(b, True), **it), True),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "same"), ACCUMULATED.values(), ids=ACCUMULATED)
+def test_lesson_7_accumulation_is_the_larger_batch_and_a_schedule_counts_the_small(optimizer, same):
+    apart = accumulated(optimizer)
+    assert apart < 1e-14 if same else apart > 1e-3
+
+
+def test_lesson_7_accumulation_with_batchnormalization_is_another_training():
+    assert accumulated(ACCUMULATED["SGD"][0], normalised=True) > 1e-3
+
+
+def test_lesson_7_the_floor_depends_on_rate_over_batch_while_the_rate_is_small():
+    def floor(rate, batch, curvature):
+        return rate / batch / (2 * (2 - rate * curvature))
+
+    assert floor(0.08, 8, 0.1) == pytest.approx(floor(0.01, 1, 0.1), rel=0.01)
+    assert floor(1.28, 128, 1.0) > 2 * floor(0.01, 1, 1.0)
+
+
+def test_lesson_7_the_root_falls_short_only_where_the_slope_shows_through_the_noise():
+    travel = lesson()["travel"]
+    for slope, batch, low, high in ((0.05, 64, 0.85, 1.1), (0.05, 1024, 0, 0.7), (0.5, 64, 0, 0.7)):
+        share = travel(0.001 * np.sqrt(batch / 4), batch, slope) / travel(0.001, 4, slope)
+        assert low < share < high, (slope, batch)
+
+
+# --- width and weight decay ----------------------------------------------------------------------
+
+
+def test_lesson_7_a_scaled_hidden_layer_puts_out_at_the_start_what_an_ordinary_one_does():
+    x = np.random.default_rng(0).normal(size=(5, 96)).astype("float32")
+    outputs = []
+    for build in (lesson()["WidthScaled"], keras.layers.Dense):
+        option = "initializer" if build is lesson()["WidthScaled"] else "kernel_initializer"
+        layer = build(8, activation="relu", **{option: keras.initializers.HeNormal(seed=3)})
+        outputs.append(np.array(layer(x)))
+    np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-5)
+
+
+def test_lesson_7_a_step_of_adam_moves_the_effective_kernel_by_32_over_the_width():
+    layer = lesson()["WidthScaled"](4, "zeros")
+    layer.build((None, 128))
+    adam = keras.optimizers.Adam(0.01)
+    adam.build([layer.kernel])
+    adam.apply([tf.ones_like(layer.kernel)])
+    effective = np.array(layer.kernel) / layer.ratio
+    np.testing.assert_allclose(effective, -0.01 * 32 / 128, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [0.003, 0.01])
+def test_lesson_7_at_one_rate_a_wider_network_changes_more_unless_its_layers_are_scaled(rate):
+    change = lesson()["output_change"]
+    ordinary, scaled = (
+        [change(lesson()[name], width, rate) for width in (32, 256)]
+        for name in ("ordinary", "maximal_update")
+    )
+    assert ordinary[1] > 3 * ordinary[0]
+    assert 0.6 < scaled[1] / scaled[0] < 1.4
+
+
+def test_lesson_7_doubled_decay_under_a_cosine_is_as_much_as_under_a_constant_rate():
+    cosine = 0.001 * (1 + np.cos(np.pi * np.arange(1000) / 1000)) / 2
+    assert np.prod(1 - cosine * 0.008) == pytest.approx((1 - 0.001 * 0.004) ** 1000, rel=1e-4)
+
+
+def test_the_lessons_definitions_are_found():
+    names = definitions(STEM, KEPT)
+    assert {"make_runner", "WidthScaled", "digits", "certain", "np", "travel"} <= set(names)
