@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 LONGEST = (  # files that take half a minute or more, the longest first
     "test_sweep.py",
     "06_transfer_learning_with_xception.ipynb",
+    "07_where_the_limit_moves.ipynb",
     "test_exercises.py",
     "test_surroundings.py",
     "05_sweeps.ipynb",

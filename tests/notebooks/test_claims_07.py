@@ -61,6 +61,22 @@ def test_lesson_7_at_02_025_and_04_the_loss_rises_in_hundreds_of_updates_at_015_
         assert losses[-1] < losses[0] / 100
 
 
+def test_lesson_7_at_the_edge_the_weights_swing_along_the_steepest_direction():
+    model, x, y = lesson()["build_network"]("sgd"), lesson()["x"], lesson()["y"]
+    train = lesson()["make_trainer"](model)
+    train(np.full(400, 0.4, "float32"))
+    meter = CurvatureMeter(model, x, y)
+    meter.largest(tolerance=0.01)
+    steps = []
+    for _ in range(20):
+        before = np.concatenate([np.ravel(v) for v in model.get_weights()])
+        train(np.full(1, 0.4, "float32"))
+        after = np.concatenate([np.ravel(v) for v in model.get_weights()])
+        steps.append((after - before) @ meter.direction)
+    turns = np.sum(np.diff(np.sign(steps)) != 0)
+    assert turns >= 15
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("rate", [0.2, 1, 3, 10])
 def test_lesson_7_with_crossentropy_the_curvature_falls_away_at_every_rate_we_tried(rate):
@@ -87,6 +103,9 @@ def test_lesson_7_small_batches_keep_it_below_two_over_the_rate(seed):
         model.fit(lesson()["x"], lesson()["y"], batch_size=10, epochs=20, verbose=0)
         largest = CurvatureMeter(model, lesson()["x"], lesson()["y"]).largest(tolerance=0.01)
         assert largest < 0.9 * 2 / rate
+    lost = lesson()["build_network"](keras.optimizers.SGD(0.4), seed=seed)
+    record = lost.fit(lesson()["x"], lesson()["y"], batch_size=10, epochs=1, verbose=0)
+    assert not np.isfinite(record.history["loss"][-1])
 
 
 def two_layers(share, seed, width=400, updates=3000):
@@ -148,31 +167,40 @@ def test_lesson_7_lesson_4s_network_is_another_case():
         assert loss < 0.02
 
 
+def first_steps_of_adam(rates, seed):
+    """Return the share of saturated units 400 updates before the end, and the median loss there."""
+    model, x = lesson()["build_network"](keras.optimizers.Adam(0.1), seed=seed), lesson()["x"]
+    train = lesson()["make_trainer"](model)
+    train(np.float32(rates[:-400]))
+    first = model.layers[0](x)
+    outputs = np.concatenate([first, model.layers[1](first)], axis=1)
+    saturated = np.mean(np.abs(outputs) > 0.99)
+    return saturated, np.median(train(np.float32(rates[-400:]))[-100:])
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_lesson_7_ten_small_steps_of_adam_keep_the_units_alive_and_waiting_does_not(seed):
-    warmed_up, x = lesson()["warmed_up"], lesson()["x"]
-    model = lesson()["build_network"](keras.optimizers.Adam(0.1), seed=seed)
-    state = [*model.variables, *model.optimizer.variables]
-    start, train = [v.numpy() for v in state], lesson()["make_trainer"](model)
-    saturated, ends = {}, {}
-    plans = {
-        "cold": np.full(410, 0.1),
-        "warm": warmed_up(0.1, 10, 410),
-        "waited": np.r_[np.zeros(10), np.full(410, 0.1)],
-    }
-    for name, rates in plans.items():
-        for variable, value in zip(state, start):
-            variable.assign(value)
-        train(np.float32(rates[:-400]))
-        first = model.layers[0](x)
-        outputs = np.concatenate([first, model.layers[1](first)], axis=1)
-        saturated[name] = np.mean(np.abs(outputs) > 0.99)
-        ends[name] = np.median(train(np.float32(rates[-400:]))[-100:])
-    assert saturated["cold"] > 0.5 > 0.2 > saturated["warm"]
-    assert saturated["waited"] > 0.5
-    assert ends["cold"] > 2 * ends["warm"]
-    assert ends["waited"] > 2 * ends["warm"]
+def test_lesson_7_ten_small_steps_of_adam_keep_the_units_alive_and_waiting_does_not():
+    """The loss gains on the whole, not with every start: "here" has to stay."""
+    cold = np.full(410, 0.1)
+    plans = cold, lesson()["warmed_up"](0.1, 10, 410), np.r_[np.zeros(10), cold]
+    found = np.array([[first_steps_of_adam(plan, seed) for seed in range(4)] for plan in plans])
+    saturated, losses = found[..., 0], np.exp(np.log(found[..., 1]).mean(axis=1))
+    assert saturated[0].min() > 0.5
+    assert saturated[1].max() < 0.2
+    assert saturated[2].min() > 0.5
+    assert losses[0] > 1.5 * losses[1]
+    assert losses[2] > 1.5 * losses[1]
+
+
+@pytest.mark.long
+def test_lesson_7_three_hundred_updates_save_12_and_thirty_do_not():
+    train = lesson()["make_trainer"](network := lesson()["build_network"]())
+    for seed in range(8):
+        start = lesson()["build_network"](seed=seed).get_weights()
+        for length, saved in ((30, False), (300, True)):
+            network.set_weights(start)
+            losses = train(np.float32(lesson()["warmed_up"](1.2, length, length + 60)))
+            assert np.isfinite(losses[-1]) == saved, (seed, length)
 
 
 # --- batches -------------------------------------------------------------------------------------
@@ -253,7 +281,7 @@ def test_lesson_7_a_step_of_adam_moves_the_effective_kernel_by_32_over_the_width
     adam = keras.optimizers.Adam(0.01)
     adam.build([layer.kernel])
     adam.apply([tf.ones_like(layer.kernel)])
-    effective = np.array(layer.kernel) / layer.ratio
+    effective = layer.kernel.numpy() / layer.ratio
     np.testing.assert_allclose(effective, -0.01 * 32 / 128, rtol=1e-4)
 
 
