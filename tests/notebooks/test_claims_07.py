@@ -262,6 +262,22 @@ def test_lesson_7_the_root_falls_short_only_where_the_slope_shows_through_the_no
         assert low < share < high, (slope, batch)
 
 
+@pytest.mark.long
+def test_lesson_7_over_eight_epochs_the_rules_hold_about_as_well():
+    names = lesson()
+    grids = {"SGD": np.geomspace(0.01, 6, 15), "Adam": np.geomspace(5e-4, 0.3, 15)}
+    for name, batches, slope in (("SGD", (8, 32, 128), 1), ("Adam", (8, 32, 128, 512), 0.5)):
+        bests = []
+        for batch in batches:
+            result = names["sweep_learning_rates"](
+                lambda name=name: names["build_classifier"](keras.optimizers.get(name)),
+                grids[name], names["train_part"], names["validation_part"],
+                epochs=8, batch_size=batch, seeds=3, progress=False,
+            )  # fmt: skip
+            bests.append(names["log_best_rates"](result, "val_loss").mean())
+        assert np.polyfit(np.log(batches), bests, 1)[0] == pytest.approx(slope, abs=0.2)
+
+
 # --- width and weight decay ----------------------------------------------------------------------
 
 
