@@ -103,6 +103,19 @@ PRODUCTS = {
         ),
         "Half the product",
     ),
+    "given_model": Mutant(
+        "the model at hand in place of the argument",
+        _tapes(
+            (
+                """    with tf.GradientTape() as outer:
+""",
+                """    model, x, y = MODEL, X, Y
+    with tf.GradientTape() as outer:
+""",
+            )
+        ),
+        crashes=True,
+    ),
     "last_array": Mutant(
         "the last array stands for all",
         _tapes(
