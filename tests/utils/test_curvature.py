@@ -75,6 +75,13 @@ def with_dropout():
 
 
 MODELS = (regression, classifier, two_outputs)
+
+
+def slowly(value):
+    """Return a case that is left to the long tests."""
+    return pytest.param(value, marks=pytest.mark.long)
+
+
 models = pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
 
 
@@ -209,7 +216,7 @@ def digits_network():
 
 
 @pytest.mark.parametrize("preconditioned", [False, True])
-@pytest.mark.parametrize("build", [classifier, two_outputs, digits_network])
+@pytest.mark.parametrize("build", [classifier, slowly(two_outputs), digits_network])
 def test_lanczos_agrees(build, preconditioned):
     model, x, y = trained(build)
     meter = curvature.CurvatureMeter(model, x, y, preconditioned=preconditioned)
@@ -327,8 +334,8 @@ def _global_seeds():
     return [] if generator is None else [generator.state]
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("build", [*MODELS, with_dropout], ids=lambda build: build.__name__)
+@pytest.mark.parametrize("training", [slowly(False), True])
+@pytest.mark.parametrize("build", [*map(slowly, MODELS), with_dropout])
 def test_nothing_has_changed(build, training):
     model, x, y = trained(build)
     keras.random.normal((1,))  # the global seed generator exists
@@ -341,7 +348,7 @@ def test_nothing_has_changed(build, training):
     assert everything(model) == before
 
 
-@pytest.mark.parametrize("build", [classifier, two_outputs, with_dropout])
+@pytest.mark.parametrize("build", [slowly(classifier), slowly(two_outputs), with_dropout])
 def test_a_training_goes_on_as_if_unmeasured(build):
     ends = []
     for measured in (False, True):
