@@ -8,7 +8,6 @@ module              what it does
 ``answer_checks``   what an exercise says of an answer
 ``name_errors``     says which cell comes first when a name is missing
 ``views``           the interactive figures
-``curvature``       the largest curvature of a Keras model, for lesson 4
 ``clothing``        the pictures of lesson 6: drawn garments, and real photographs
 ==================  =======================================================================
 """

@@ -12,10 +12,10 @@ from html import escape
 
 from PIL import Image
 
-from course.views import descent, optimizers, schedules, sweeps, transfer
+from course.views import curvature, descent, optimizers, schedules, sweeps, transfer
 from course.views._view import with_minus
 
-MODULES = (descent, optimizers, schedules, sweeps, transfer)
+MODULES = (descent, optimizers, schedules, sweeps, transfer, curvature)
 
 COLOURS = 64  # of a kept picture: anti-aliased lines in the course's eight colours need no more
 ELSEWHERE = "On this page the controls stop at some values only. In a notebook they move freely:"
@@ -63,6 +63,13 @@ POSITIONS = {  # the controls that move on a page, and where they stop; all othe
         "memory": [0.0, 0.5, 0.9],
     },
     "explore_replay": {"show": None, "epochs": [1, 2, 3, 4, 5, 7, 10], "pick": None},
+    "explore_edge": {"learning_rate": None, "warm_up": None},
+    "explore_batch": {
+        "optimizer": None,
+        "rate": [0.01, 0.3],
+        "new_batch": [8, 16, 32, 64, 128, 256, 512, 1024],
+        "limit": [1.2, 2.4],
+    },
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ module           lesson    its views
 ``schedules``    4         a schedule, the area under it, and the loss it leads to
 ``sweeps``       5         a whole sweep at each change; a range test with known theory
 ``transfer``     6         two sweeps replayed epoch by epoch
+``curvature``    7         the curvature against its limit; a rate for another batch size
 ===============  ========  ==============================================================
 
 A view comes in three parts, beside each other in one module. `..._numbers(...)` computes what a
