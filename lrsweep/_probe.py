@@ -228,12 +228,14 @@ def _same_when_eager(model, experiment):
     """Tell whether a model does the same untraced, so that nobody need wait for the tracing.
 
     That is so for one output, Keras's own layers, and no state: nothing then depends on how often
-    Python runs through the model, or on whether the size of a batch is known beforehand.
+    Python runs through the model, or on whether the size of a batch is known beforehand. It is not
+    so in 16 bits: TensorFlow fuses operations that it traces, and then rounds less often.
     """
     one_output = len(tf.nest.flatten(experiment.train.specs()[1])) == 1
     parts = [model, *model._flatten_layers()]
     own = all(type(part).__module__.startswith("keras.") for part in parts)
-    return one_output and own and not model.non_trainable_variables
+    wide = all(part.compute_dtype in ("float32", "float64") for part in parts)
+    return one_output and own and wide and not model.non_trainable_variables
 
 
 def _rhythm(optimizer):

@@ -66,11 +66,26 @@ def check_monitors(callbacks, model, names):
                 f"{name} watches {callback.monitor!r}, which the model does not report: its "
                 f"monitor must be one of {', '.join(names)}"
             )
-        if callback.mode == "auto" and callback.monitor not in ways:
+        if not _has_direction(callback, model, names, ways):
             raise ValueError(
                 f"{name} watches {callback.monitor!r}, and Keras does not know whether more of it "
                 "is better: give the callback mode='min' or mode='max'"
             )
+
+
+def _has_direction(callback, model, names, ways):
+    """Tell whether Keras will know in `fit` which way is better, and knows it for a reason.
+
+    Of a model with several outputs, it finds no metric by the name under which it reports it; and
+    of a metric without a direction it wants less.
+    """
+    if callback.mode != "auto":
+        return True
+    try:
+        Watcher([callback], model, 1.0).after_epoch(0, dict.fromkeys(names, 1.0))
+    except ValueError:
+        return False
+    return callback.monitor in ways
 
 
 class Watcher:

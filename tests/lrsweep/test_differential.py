@@ -181,14 +181,14 @@ CALLBACKS = keras.callbacks
 STOPPING = {
     "patience 0": {"monitor": "val_loss"},
     "restored": {"monitor": "val_loss", "patience": 2, "restore_best_weights": True},
-    "by a metric": {"monitor": "val_auc", "patience": 1},
+    "by a metric": {"monitor": "val_AUC", "patience": 1},
     "baseline": {"monitor": "loss", "baseline": 0.2, "patience": 2},
     "not at first": {"monitor": "val_loss", "start_from_epoch": 3},
     "little is nothing": {"monitor": "loss", "min_delta": 0.05},
 }
 PLATEAU = {
     "short": {"monitor": "val_loss", "patience": 1, "factor": 0.3},
-    "bounded": {"monitor": "val_auc", "patience": 1, "min_lr": 0.02, "cooldown": 1},
+    "bounded": {"monitor": "val_AUC", "patience": 1, "min_lr": 0.02, "cooldown": 1},
 }
 
 

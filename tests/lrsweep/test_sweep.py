@@ -624,7 +624,7 @@ BAD_ARGUMENTS = {
     "other columns": ({"held_out": (X[:, :3], Y)}, "examples of the same shape"),
     "labels too high": (
         {"train": (X, Y + 1)},
-        "of train_data must be from 0 to 2 .* 0 to 3",
+        "labels of train_data must be from 0 to 2 .* got 1 to 3",
     ),
     "labels below 0": (
         {"held_out": (X, Y - 1)},
