@@ -1,11 +1,15 @@
 """Early stopping and falling rates: each copy by itself, as `fit` does it with the same callback."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from plain import difference, fit, history_of
 
-from lrsweep import _stopping, sweep_learning_rates
+from lrsweep import _copies, _experiment, _gate, _stopping, _vectorized, sweep_learning_rates
+from lrsweep._prepare import prepare
+from lrsweep._vectorized import train_vectorized
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 4)).astype("float32")
@@ -76,45 +80,88 @@ PLATEAU = {
     "a metric, more is better": {"monitor": "val_area", "patience": 1, "factor": 0.7},
     "a metric, mode": {"monitor": "accuracy", "mode": "min", "patience": 2, "factor": 0.2},
 }
+SHORT = "cooldown"  # the one that is tried each time
 
 
-def assert_like_fit(result, make, places):
-    """Compare trainings of a sweep with `fit`, each with a new callback."""
-    lengths = set()
-    for rate, seed in places:
-        callback = make()
-        right = fitted(rate, seed, callback)
-        right.pop("learning_rate", None)
-        done = len(right["loss"])
-        whole = history_of(result, rate, seed)
-        assert difference({name: v[:done] for name, v in whole.items()}, right) < 1e-5
-        assert all(np.isnan(values[done:]).all() for values in whole.values())
-        row = RATES.index(rate)
-        restored = getattr(callback, "best_weights", None) is not None
-        assert result.last_epochs[row, seed] == (callback.best_epoch if restored else done - 1)
-        assert not result.diverged[row, seed]
-        lengths.add(done)
-    return lengths
+class Several(keras.callbacks.Callback):
+    """Some callbacks for early stopping that watch one `fit` and don't end it.
+
+    A training that stops is one that doesn't, up to there: so one `fit` answers for all of them.
+    `stopped` has the number of epochs after which each would have ended it.
+    """
+
+    def __init__(self, callbacks):
+        super().__init__()
+        self.callbacks, self.stopped = callbacks, {}
+
+    def on_train_begin(self, logs=None):
+        for callback in self.callbacks.values():
+            callback.set_model(self.model)
+            callback.on_train_begin()
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in self.callbacks.keys() - self.stopped.keys():
+            self.callbacks[name].on_epoch_end(epoch, dict(logs))
+            if self.model.stop_training:
+                self.stopped[name] = epoch + 1
+            self.model.stop_training = False
+
+
+@functools.cache
+def fitted_with_all(rate, seed):
+    """Return the history of a whole `fit`, and what all of `STOPPING` decided in it."""
+    several = Several({name: EarlyStopping(**it) for name, it in STOPPING.items()})
+    return fitted(rate, seed, several), several
+
+
+@pytest.fixture(scope="module")
+def copies():
+    """Return copies for all rates and seeds, as a sweep makes them."""
+    seeds = np.arange(SEEDS)
+    what = prepare(builder(), TRAIN, HELD_OUT, seeds, EPOCHS, 32, True, None, None, None, None)
+    trials = [_experiment.Trial(rate, seed) for seed in range(SEEDS) for rate in RATES]
+    return _gate.trusted_copies(what.experiment, what.models, trials, what.names, what.probe)
+
+
+def watched(copies, callback):
+    """Train all copies, watched by a callback, as a sweep does; return outcomes by trial."""
+    outcomes = {}
+    train_vectorized(copies, [callback], outcomes.__setitem__, lambda epochs: None)
+    return outcomes
+
+
+def assert_like_fit(outcome, right, callback):
+    """Compare a training with the history of a `fit`."""
+    done = len(right["loss"])
+    assert {len(values) for values in outcome.history.values()} == {done}
+    assert difference(outcome.history, right) < 1e-5
+    restored = getattr(callback, "best_weights", None) is not None
+    assert outcome.last_epoch == (callback.best_epoch if restored else done - 1)
+    assert not outcome.diverged
 
 
 @pytest.mark.parametrize("name", STOPPING)
-def test_each_copy_stops_as_in_fit(name):
-    result = sweep(early_stopping=EarlyStopping(**STOPPING[name]))
-    assert result.engine == "vectorized"
-    lengths = assert_like_fit(
-        result, lambda: EarlyStopping(**STOPPING[name]), [(0.3, 0), (0.003, 1)]
-    )
-    done = np.isfinite(result.metrics["loss"]).sum(axis=2)
-    assert lengths <= set(done.ravel().tolist())
+def test_each_copy_stops_as_in_fit(name, copies):
+    outcomes = watched(copies, EarlyStopping(**STOPPING[name]))
+    for trial in (0.3, 0), (0.003, 1):
+        whole, several = fitted_with_all(*trial)
+        done = several.stopped.get(name, EPOCHS)
+        right = {key: values[:done] for key, values in whole.items()}
+        assert_like_fit(outcomes[trial], right, several.callbacks[name])
     if name != "start after the end":
-        assert len(np.unique(done)) > 1
+        assert len({len(outcome.history["loss"]) for outcome in outcomes.values()}) > 1
 
 
-@pytest.mark.parametrize("name", PLATEAU)
-def test_each_copy_s_rate_falls_as_in_fit(name):
-    result = sweep(reduce_on_plateau=ReduceLROnPlateau(**PLATEAU[name]))
-    assert result.engine == "vectorized"
-    assert_like_fit(result, lambda: ReduceLROnPlateau(**PLATEAU[name]), [(1.0, 0), (0.03, 1)])
+@pytest.mark.parametrize(
+    "name", [SHORT, *(pytest.param(it, marks=pytest.mark.long) for it in PLATEAU if it != SHORT)]
+)
+def test_each_copy_s_rate_falls_as_in_fit(name, copies):
+    outcomes = watched(copies, ReduceLROnPlateau(**PLATEAU[name]))
+    for trial in (0.3, 0), (0.03, 1):
+        callback = ReduceLROnPlateau(**PLATEAU[name])
+        right = fitted(*trial, callback)
+        assert len(set(right.pop("learning_rate"))) > 1
+        assert_like_fit(outcomes[trial], right, callback)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +177,9 @@ def test_each_copy_s_rate_falls_as_in_fit(name):
     ids=lambda arguments: " and ".join(arguments),
 )
 def test_both_engines_decide_alike(arguments):
-    rates = RATES[::2]
-    together, alone = (sweep(builder(eager), rates, **arguments) for eager in (False, True))
+    together, alone = (
+        sweep(builder(eager), RATES[1:3], seeds=1, epochs=8, **arguments) for eager in (False, True)
+    )
     assert (together.engine, alone.engine) == ("vectorized", "sequential")
     for name in together.metrics:
         np.testing.assert_allclose(together.metrics[name], alone.metrics[name], atol=1e-5)
@@ -144,16 +192,16 @@ def test_both_callbacks_at_once_as_in_fit():
 
     stopping, plateau = callbacks()
     result = sweep(early_stopping=stopping, reduce_on_plateau=plateau)
-    for rate, seed in ((0.3, 1), (0.03, 0)):
-        right = fitted(rate, seed, *callbacks())
-        right.pop("learning_rate")
-        done = {n: v[: len(right["loss"])] for n, v in history_of(result, rate, seed).items()}
-        assert difference(done, right) < 1e-5
+    assert result.engine == "vectorized"
+    right = fitted(0.3, 1, *callbacks())
+    assert len(set(right.pop("learning_rate"))) > 1
+    whole, epochs = history_of(result, 0.3, 1), len(right["loss"])
+    assert difference({name: values[:epochs] for name, values in whole.items()}, right) < 1e-5
+    assert all(np.isnan(values[epochs:]).all() for values in whole.values())
+    assert result.last_epochs[1, 1] == epochs - 1 < EPOCHS - 1
 
 
 def test_a_sweep_ends_when_all_copies_have_stopped(monkeypatch):
-    from lrsweep import _copies, _vectorized
-
     monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
     own, trained = _copies.Copies.train, []
 
@@ -168,14 +216,15 @@ def test_a_sweep_ends_when_all_copies_have_stopped(monkeypatch):
     assert trained == [0, 1]
 
 
-def test_a_callback_is_left_as_it_was():
+def test_a_callback_is_left_as_it_was(copies):
     callback = EarlyStopping(patience=1, restore_best_weights=True)
     fitted(0.1, 0, callback, epochs=4)  # used before, it holds a model
     before = dict(vars(callback))
-    first = sweep(rates=RATES[:2], early_stopping=callback)
+    first = watched(copies, callback)
     assert vars(callback) == before
-    second = sweep(rates=RATES[:2], early_stopping=EarlyStopping(1 * "val_loss", patience=1))
-    np.testing.assert_array_equal(first.metrics["loss"], second.metrics["loss"])
+    second = watched(copies, EarlyStopping(patience=1, restore_best_weights=True))
+    for trial in first:
+        np.testing.assert_equal(first[trial]._asdict(), second[trial]._asdict())
 
 
 def test_a_training_that_diverges_is_no_reason_to_go_on():
