@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from lrsweep._examples import Stream
 from lrsweep._experiment import Outcome, own_learning_rate
+from lrsweep._validation import folder_name
 from lrsweep._version import __version__
 
 try:
@@ -49,7 +50,8 @@ class Keeper:
     """
 
     def __init__(self, folder, description):
-        self.folder = _checked(folder)
+        self.folder = folder_name("keep", folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.folder)
         try:
             for file in self.folder.glob(f"{UNFINISHED}*.tmp"):  # left by a call that was killed
@@ -150,17 +152,6 @@ class Keeper:
     def _part(self, trials):
         names = json.dumps([[float(rate).hex(), seed] for rate, seed in trials])
         return self.folder / f"unfinished_{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
-
-
-def _checked(folder):
-    """Return the path of a folder, which is there now."""
-    if not isinstance(folder, (str, os.PathLike)) or not str(folder):
-        raise ValueError(f"keep must be the name of a folder, got {folder!r}")
-    path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"keep must be a folder, {str(folder)!r} is a file")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _locked(folder):

@@ -10,7 +10,7 @@ import numpy as np
 
 from lrsweep._engines import Sweep
 from lrsweep._examples import Stream, check_data, weighted_by_class
-from lrsweep._experiment import Experiment, own_learning_rate
+from lrsweep._experiment import Experiment
 from lrsweep._keep import Keeper, describe
 from lrsweep._model_checks import (
     check_builder,
@@ -21,7 +21,7 @@ from lrsweep._model_checks import (
     directions,
 )
 from lrsweep._probe import Probe
-from lrsweep._stopping import check_callbacks, check_monitors
+from lrsweep._stopping import check_callbacks, check_monitors, check_no_schedule
 from lrsweep._surroundings import THREADS
 
 _log = logging.getLogger("lrsweep")
@@ -102,6 +102,7 @@ def prepare(
         train = weighted_by_class(train, class_weight)
     _check_shapes(train, validation)
     _check_executor(executor, train, validation)
+    callbacks = check_callbacks(early_stopping, reduce_on_plateau)
     experiment = Experiment(build_model, train, validation, epochs, batch_size, shuffle)
     first, last = int(seeds[0]), int(seeds[-1])
     models = {seed: experiment.build(seed) for seed in {first: 0, last: 0}}
@@ -113,9 +114,7 @@ def prepare(
     for name, part in (("train_data", train), ("validation_data", validation)):
         if not isinstance(part, Stream):
             check_labels(model, part, name)
-    own = own_learning_rate(model.optimizer)
-    schedule = isinstance(own, keras.optimizers.schedules.LearningRateSchedule)
-    callbacks = check_callbacks(early_stopping, reduce_on_plateau, schedule)
+    check_no_schedule(reduce_on_plateau, model.optimizer)
     probe = Probe(model, experiment)
     names, held_out_names = _first_update(probe, first)
     if not probe.find_rate(first):

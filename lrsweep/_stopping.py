@@ -6,14 +6,14 @@ import math
 import keras
 import numpy as np
 
-from lrsweep._experiment import Outcome
+from lrsweep._experiment import Outcome, own_learning_rate
 from lrsweep._model_checks import directions
 
 ALLOWED = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
 
 
-def check_callbacks(early_stopping, reduce_on_plateau, optimizer_has_schedule):
-    """Return the callbacks of a sweep, or say why one can't be used.
+def check_callbacks(early_stopping, reduce_on_plateau):
+    """Return the callbacks of a sweep, or say which one can't be used.
 
     Raises
     ------
@@ -31,12 +31,17 @@ def check_callbacks(early_stopping, reduce_on_plateau, optimizer_has_schedule):
                 "callbacks can't follow many copies at once, and are refused"
             )
         found.append(callback)
-    if reduce_on_plateau is not None and optimizer_has_schedule:
+    return found
+
+
+def check_no_schedule(reduce_on_plateau, optimizer):
+    """Refuse to lower the learning rate of an optimizer that Keras gives to a schedule."""
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    if reduce_on_plateau is not None and isinstance(own_learning_rate(optimizer), schedule):
         raise ValueError(
             "reduce_on_plateau needs an optimizer made with a number: this one has a schedule, "
             "which Keras lets nobody overrule"
         )
-    return found
 
 
 def _named(thing):

@@ -5,7 +5,7 @@ starts from the same weights and sees the same batches, so that rates are compar
 other and not with luck; several seeds say how much luck there is.
 """
 
-from lrsweep._validation import check_rates, check_seeds, whole_number
+from lrsweep._validation import check_rates, check_seeds, folder_name, whole_number
 
 
 def sweep_learning_rates(
@@ -111,6 +111,8 @@ def sweep_learning_rates(
 
     seeds = check_seeds(seeds)
     rates = None if learning_rates is None else check_rates(learning_rates)
+    keep = None if keep is None else folder_name("keep", keep)
+    budget = whole_number("budget", budget, minimum=len(seeds))
     with as_before():
         prepared = prepare(
             build_model,
@@ -128,6 +130,5 @@ def sweep_learning_rates(
         if rates is None:
             from lrsweep._grid import sweep_a_grid
 
-            budget = whole_number("budget", budget, minimum=len(seeds))
             return sweep_a_grid(prepared, budget, keep, executor, progress)
         return prepared.sweep(rates, keep, executor, progress)

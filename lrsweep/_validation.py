@@ -5,7 +5,9 @@ All of them raise a `ValueError`. None needs Keras; what a model must be is chec
 """
 
 import math
+import os
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 
@@ -106,3 +108,13 @@ def shorten(value, limit=60):
     """Return a value as text of at most `limit` characters, for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def folder_name(name, value):
+    """Return `value` as the path of a folder, which need not exist."""
+    if not isinstance(value, (str, os.PathLike)) or not str(value):
+        raise ValueError(f"{name} must be the name of a folder, got {value!r}")
+    path = Path(value)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{name} must be a folder, {str(value)!r} is a file")
+    return path

@@ -383,7 +383,8 @@ class OwnMetric(keras.Model):
         self.spread = metrics.Mean(name="spread")
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self.spread.update_state(ops.max(y_pred) - ops.min(y_pred))
+        one = keras.tree.flatten(y_pred)[0]
+        self.spread.update_state(ops.max(one) - ops.min(one))
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
 

@@ -8,9 +8,16 @@ import warnings
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 TOLERANCE = 1e-5
+
+
+def mostly_long(names, *quick):
+    """Return parameters of which only some are tried each time, all of them in the long group."""
+    assert set(quick) <= set(names)
+    return [it if it in quick else pytest.param(it, marks=pytest.mark.long) for it in names]
 
 
 class Scaled(keras.optimizers.schedules.LearningRateSchedule):
@@ -76,7 +83,7 @@ def fit(build, rate, seed, train, held_out, epochs, batch_size, shuffle=True, **
 
     Names that Keras gives are those of a new session.
     """
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
     model = build()
     batches, steps = ordered_batches(train, seed, epochs, batch_size, shuffle)

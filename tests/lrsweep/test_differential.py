@@ -25,7 +25,7 @@ from configurations import (
     Noise,
     configurations,
 )
-from plain import TOLERANCE, as_float32, difference, fit, history_of, is_chaotic
+from plain import TOLERANCE, as_float32, difference, fit, history_of, is_chaotic, mostly_long
 
 from lrsweep import sweep_learning_rates
 
@@ -51,19 +51,19 @@ def weighted(train, class_weight):
     return x, y, np.array([class_weight[int(it)] for it in classes])
 
 
-def compare(configuration, trials):
+def compare(configuration, trials, rates=None, seeds=2):
     """Run a small sweep and some of its trainings in plain Keras; return the result."""
     what = configuration
     train, held_out = what.examples(TRAIN, 0), what.examples(HELD_OUT, 1)
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     result = sweep_learning_rates(
         what.build,
-        what.rates,
+        rates or what.rates,
         train,
         held_out,
         epochs=EPOCHS,
         batch_size=BATCH,
-        seeds=2,
+        seeds=seeds,
         progress=False,
         class_weight=what.class_weight,
     )
@@ -80,7 +80,10 @@ def compare(configuration, trials):
 @pytest.mark.parametrize("number", range(FEW))
 def test_a_sweep_equals_fit(number):
     what = configurations(1, FEW)[number]
-    compare(what, [(what.rates[1], 1)])
+    if what.kind == "train_step":  # one after another: one is enough here
+        compare(what, [(what.rates[1], 1)], what.rates[1:], [1])
+    else:
+        compare(what, [(what.rates[1], 1)])
 
 
 @pytest.mark.long
@@ -125,12 +128,18 @@ def builder(kind=keras.Sequential, optimizer=lambda: keras.optimizers.Adam(), me
 BINARY = tuple((x, (y > 0).astype(int)) for x, y in DATA)
 
 
-@pytest.mark.parametrize(
-    "shape", [{"shuffle": False}, {"batch_size": 64}, {"batch_size": 1}, {"batch_size": 19}]
-)
-def test_batches_of_any_size_and_order(shape):
-    shape = {"batch_size": 8, "shuffle": True} | shape
-    keras.utils.clear_session()
+SHAPES = {
+    "in order": {"shuffle": False},
+    "one batch": {"batch_size": 64},
+    "single examples": {"batch_size": 1},
+    "a last one of 1": {"batch_size": 19},
+}
+
+
+@pytest.mark.parametrize("name", mostly_long(SHAPES, "a last one of 1"))
+def test_batches_of_any_size_and_order(name):
+    shape = {"batch_size": 8, "shuffle": True} | SHAPES[name]
+    keras.utils.clear_session(free_memory=False)
     result = sweep_learning_rates(
         builder(), [0.1, 0.01], *BINARY, epochs=3, seeds=[3, 5], progress=False, **shape
     )
@@ -139,17 +148,25 @@ def test_batches_of_any_size_and_order(shape):
     assert difference(history_of(result, 0.01, 5), right) < TOLERANCE
 
 
-@pytest.mark.parametrize("classes", [{0: 3.0, 1: 0.5}, {1: 2.0}])
-def test_class_weights_are_those_of_fit(classes):
+CLASS_WEIGHTS = {"both": {0: 3.0, 1: 0.5}, "one": {1: 2.0}}
+
+
+@pytest.mark.parametrize("name", mostly_long(CLASS_WEIGHTS, "one"))
+def test_class_weights_are_those_of_fit(name):
     """`fit` itself takes the class weights here, and so can't shuffle as a sweep does."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     (x, y), held_out = BINARY
-    arguments = {"epochs": 3, "batch_size": 8, "shuffle": False, "class_weight": classes}
+    arguments = {
+        "epochs": 3,
+        "batch_size": 8,
+        "shuffle": False,
+        "class_weight": CLASS_WEIGHTS[name],
+    }
     result = sweep_learning_rates(
         builder(), [0.1, 0.01], (x, y), held_out, seeds=2, progress=False, **arguments
     )
     assert result.engine == "vectorized", result.reason
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     model = builder()()
     model.optimizer.learning_rate = 0.1
@@ -157,9 +174,10 @@ def test_class_weights_are_those_of_fit(classes):
     assert difference(history_of(result, 0.1, 1), history) < TOLERANCE
 
 
-@pytest.mark.parametrize("weights", [(), (np.linspace(0.1, 2, 20),)])
-def test_a_dataset_is_gone_through_as_it_comes(weights):
-    keras.utils.clear_session()
+@pytest.mark.parametrize("weighs", mostly_long([False, True], True))
+def test_a_dataset_is_gone_through_as_it_comes(weighs):
+    weights = (np.linspace(0.1, 2, 20),) if weighs else ()
+    keras.utils.clear_session(free_memory=False)
     (x, y), held_out = as_float32(BINARY)
     data = tf.data.Dataset.from_tensor_slices((x, y, *as_float32(weights))).batch(8)
     held_out = tf.data.Dataset.from_tensor_slices(held_out).batch(5)
@@ -167,7 +185,7 @@ def test_a_dataset_is_gone_through_as_it_comes(weights):
         builder(), [0.1, 0.01], data, held_out, epochs=3, seeds=2, progress=False
     )
     assert (result.engine, "tf.data" in result.reason) == ("sequential", True)
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     model = builder()()
     model.optimizer.learning_rate = 0.01
@@ -192,19 +210,37 @@ PLATEAU = {
 }
 
 
-@pytest.mark.parametrize("kind", [keras.Sequential, OwnStep])
-@pytest.mark.parametrize("name", [*STOPPING, *PLATEAU])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("by a metric", keras.Sequential),
+        ("short", OwnStep),
+        *(
+            pytest.param(name, kind, marks=pytest.mark.long)
+            for name in [*STOPPING, *PLATEAU]
+            for kind in (keras.Sequential, OwnStep)
+            if (name, kind) not in (("by a metric", keras.Sequential), ("short", OwnStep))
+        ),
+    ],
+)
 def test_callbacks_decide_as_in_fit(name, kind):
     def make():
         if name in STOPPING:
             return CALLBACKS.EarlyStopping(**STOPPING[name])
         return CALLBACKS.ReduceLROnPlateau(**PLATEAU[name])
 
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     build, rates = builder(kind), [0.3, 0.03]
     argument = "early_stopping" if name in STOPPING else "reduce_on_plateau"
     result = sweep_learning_rates(
-        build, rates, *BINARY, epochs=8, batch_size=8, seeds=2, progress=False, **{argument: make()}
+        build,
+        rates,
+        *BINARY,
+        epochs=8,
+        batch_size=8,
+        seeds=[1],
+        progress=False,
+        **{argument: make()},
     )
     assert result.engine == ("sequential" if kind is OwnStep else "vectorized"), result.reason
     for i, rate in enumerate(rates):
@@ -214,10 +250,10 @@ def test_callbacks_decide_as_in_fit(name, kind):
         epochs = len(right["loss"])
         history = {n: values[:epochs] for n, values in history_of(result, rate, 1).items()}
         assert difference(history, right) < TOLERANCE
-        assert np.isnan(result.metrics["loss"][i, 1, epochs:]).all()
+        assert np.isnan(result.metrics["loss"][i, 0, epochs:]).all()
         restored = getattr(callback, "restore_best_weights", False)
-        assert result.last_epochs[i, 1] == (callback.best_epoch if restored else epochs - 1)
-        assert not result.diverged[i, 1]
+        assert result.last_epochs[i, 0] == (callback.best_epoch if restored else epochs - 1)
+        assert not result.diverged[i, 0]
 
 
 # What an evaluation changes

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
+from plain import mostly_long
 
 from lrsweep import _keep, _sequential, _vectorized, sweep_learning_rates
 from lrsweep._copies import Copies
@@ -61,7 +62,7 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", mostly_long(ENGINES, "vectorized"))
 def test_what_is_done_is_not_done_again(engine, tmp_path, monkeypatch):
     build = builder(eager=ENGINES[engine])
     fresh = sweep(None, build)
@@ -143,10 +144,13 @@ def start(folder):
     return child
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
-def test_a_kill_at_any_moment_loses_at_most_the_block_in_work(kills, tmp_path):
-    choose, longest = random.Random(kills), 2.0
-    for _ in range(kills):
+KILLS = 20
+
+
+@pytest.mark.long
+def test_a_kill_at_any_moment_loses_at_most_the_block_in_work(tmp_path):
+    choose, longest = random.Random(KILLS), 2.0
+    for _ in range(KILLS):
         child, began = start(tmp_path), time.perf_counter()
         try:
             child.wait(choose.uniform(0, longest))
@@ -198,7 +202,7 @@ def undisturbed(engine):
     return long_sweep(engine, folder=False)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", mostly_long(ENGINES, "vectorized"))
 def test_the_call_goes_on_after_ctrl_c(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(_vectorized, "BLOCK", 0.0)  # one epoch in each block
     build, count = builder(eager=ENGINES[engine]), 0
@@ -241,6 +245,7 @@ class Here(Executor):
         return future
 
 
+@pytest.mark.long
 def test_trainings_in_an_executor_are_kept_as_they_come(tmp_path):
     pytest.importorskip("cloudpickle")
     build = builder(eager=True)
@@ -252,7 +257,9 @@ def test_trainings_in_an_executor_are_kept_as_they_come(tmp_path):
     assert executor.begun == 1
 
 
-@pytest.mark.parametrize("name", ["early_stopping", "reduce_on_plateau"])
+@pytest.mark.parametrize(
+    "name", mostly_long(["early_stopping", "reduce_on_plateau"], "reduce_on_plateau")
+)
 def test_what_callbacks_have_seen_is_seen_again(name, tmp_path, monkeypatch):
     monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
     callback = {
@@ -293,6 +300,7 @@ def test_variables_of_all_types_are_kept(tmp_path):
         assert one.numpy().tobytes() == other.numpy().tobytes()
 
 
+@pytest.mark.long
 def test_variables_of_other_types_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
     build = builder(dtype="float64")
@@ -312,6 +320,7 @@ def test_variables_of_other_types_go_on(tmp_path, monkeypatch):
     assert_equal(sweep(tmp_path, build), fresh)
 
 
+@pytest.mark.long
 def test_little_time_is_spent_on_writing(tmp_path, monkeypatch):
     own, written = _keep.Keeper.save_part, 0
 
@@ -395,7 +404,10 @@ def damage_by_less(path):
     np.savez(path, **arrays)
 
 
-@pytest.mark.parametrize("name", [name for name in globals() if name.startswith("damage_")])
+DAMAGES = [name for name in globals() if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("name", mostly_long(DAMAGES, "damage_half", "damage_one_bit"))
 def test_a_damaged_file_is_named(name, kept, tmp_path):
     shutil.copytree(kept({}), tmp_path / "folder")
     path = tmp_path / "folder" / files(tmp_path / "folder")[2]
@@ -413,6 +425,7 @@ def test_a_deleted_file_is_trained_again(kept, tmp_path):
     assert path.exists()
 
 
+@pytest.mark.long
 def test_a_damaged_part_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(_vectorized, "BLOCK", 0.0)
     monkeypatch.setattr(_keep.Keeper, "forget_part", lambda *args: None)
@@ -430,7 +443,7 @@ def test_a_damaged_part_is_named(tmp_path, monkeypatch):
         sweep(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "\0"])
+@pytest.mark.parametrize("text", mostly_long(["", "{", "[1]", "null", "\0"], "{"))
 def test_a_damaged_description_is_refused(text, tmp_path):
     (tmp_path / "experiment.json").write_text(text)
     with pytest.raises(
@@ -537,7 +550,7 @@ def kept(tmp_path_factory):
     return of
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", mostly_long(OTHERS, "rates", "one number", "a constant"))
 def test_another_experiment_is_refused(name, kept):
     first, second, word = OTHERS[name]
     folder = kept(first)
@@ -575,7 +588,7 @@ def scheduled():
     return model
 
 
-@pytest.mark.parametrize("build", [functional, subclassed, scheduled])
+@pytest.mark.parametrize("build", mostly_long([functional, subclassed, scheduled], functional))
 def test_the_same_experiment_is_known_again(build, tmp_path):
     train = TRAIN
     held_out = HELD_OUT

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from plain import difference, fit, history_of
+from plain import difference, fit, history_of, mostly_long
 
 from lrsweep import _copies, _experiment, _gate, _stopping, _vectorized, sweep_learning_rates
 from lrsweep._prepare import prepare
@@ -80,7 +80,6 @@ PLATEAU = {
     "a metric, more is better": {"monitor": "val_area", "patience": 1, "factor": 0.7},
     "a metric, mode": {"monitor": "accuracy", "mode": "min", "patience": 2, "factor": 0.2},
 }
-SHORT = "cooldown"  # the one that is tried each time
 
 
 class Several(keras.callbacks.Callback):
@@ -152,9 +151,7 @@ def test_each_copy_stops_as_in_fit(name, copies):
         assert len({len(outcome.history["loss"]) for outcome in outcomes.values()}) > 1
 
 
-@pytest.mark.parametrize(
-    "name", [SHORT, *(pytest.param(it, marks=pytest.mark.long) for it in PLATEAU if it != SHORT)]
-)
+@pytest.mark.parametrize("name", mostly_long(PLATEAU, "cooldown"))
 def test_each_copy_s_rate_falls_as_in_fit(name, copies):
     outcomes = watched(copies, ReduceLROnPlateau(**PLATEAU[name]))
     for trial in (0.3, 0), (0.03, 1):
@@ -164,19 +161,24 @@ def test_each_copy_s_rate_falls_as_in_fit(name, copies):
         assert_like_fit(outcomes[trial], right, callback)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"early_stopping": EarlyStopping(patience=2, min_delta=0.01, restore_best_weights=True)},
-        {"reduce_on_plateau": ReduceLROnPlateau(patience=0, cooldown=1, min_lr=0.01, factor=0.4)},
-        {
-            "early_stopping": EarlyStopping(monitor="val_area", patience=3),
-            "reduce_on_plateau": ReduceLROnPlateau(monitor="loss", patience=0, factor=0.5),
-        },
-    ],
-    ids=lambda arguments: " and ".join(arguments),
-)
-def test_both_engines_decide_alike(arguments):
+BOTH = {
+    "stopping": lambda: {
+        "early_stopping": EarlyStopping(patience=2, min_delta=0.01, restore_best_weights=True)
+    },
+    "falling": lambda: {
+        "reduce_on_plateau": ReduceLROnPlateau(patience=0, cooldown=1, min_lr=0.01, factor=0.4)
+    },
+    "both": lambda: {
+        "early_stopping": EarlyStopping(monitor="val_area", patience=3),
+        "reduce_on_plateau": ReduceLROnPlateau(monitor="loss", patience=0, factor=0.5),
+    },
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", BOTH)
+def test_both_engines_decide_alike(name):
+    arguments = BOTH[name]()
     together, alone = (
         sweep(builder(eager), RATES[1:3], seeds=1, epochs=8, **arguments) for eager in (False, True)
     )
