@@ -195,9 +195,10 @@ def _difference(copies, real, together, nudged=None):
     for step, ((alone, logs), (other, other_logs)) in enumerate(zip(real, together)):
         for variable in variables:
             start, a, b = (np.asarray(it[id(variable)], float) for it in (first, alone, other))
-            allowed = CLOSE * _largest(a - start) + DIGITS * _largest(a) + 1e-30
-            if nudged is not None:
-                allowed = allowed + SLACK * np.abs(a - nudged[step][0][id(variable)])
+            with np.errstate(invalid="ignore"):  # two infinities
+                allowed = CLOSE * _largest(a - start) + DIGITS * _largest(a) + 1e-30
+                if nudged is not None:
+                    allowed = allowed + SLACK * np.abs(a - nudged[step][0][id(variable)])
             if not _close(a, b, allowed):
                 return variable.path
         if logs is not None:

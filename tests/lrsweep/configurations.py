@@ -260,7 +260,7 @@ IMAGE = {
     "SeparableConv2D": images(lambda: layers.SeparableConv2D(3, 3, padding="same")),
     "Conv2DTranspose": images(lambda: layers.Conv2DTranspose(2, 3, strides=2)),
     "MaxPooling2D": images(lambda: layers.Conv2D(3, 3), layers.MaxPooling2D),
-    "AveragePooling2D": images(layers.AveragePooling2D, lambda: layers.Conv2D(3, 2)),
+    "AveragePooling2D": images(lambda: layers.AveragePooling2D(2), lambda: layers.Conv2D(3, 2)),
     "UpSampling2D": images(
         lambda: layers.ZeroPadding2D(1), lambda: layers.Cropping2D(2), layers.UpSampling2D
     ),
@@ -638,8 +638,10 @@ class Configuration(NamedTuple):
 
     def _special(self, tensor):
         """Let the builder do something that a model may depend on."""
+        if self.model in TOKENS:
+            return tensor
         if "int" in tensor.dtype or tensor.dtype == "bool":
-            return tensor if self.model in TOKENS else ops.cast(tensor, "float32")
+            return ops.cast(tensor, "float32")
         if self.builder == "draws a constant":
             factor = float(np.random.uniform(0.5, 2))
             return layers.Lambda(lambda x: x * factor)(tensor)
@@ -662,7 +664,7 @@ class Configuration(NamedTuple):
         measured = METRICS[self.metrics][1]()
         weighs = (
             self.weights != "none"
-            and self.metrics not in ("function", "correlation")
+            and self.metrics not in ("function", "several", "correlation")
             and self.seed % 2
         )
         where = "weighted_metrics" if weighs else "metrics"

@@ -61,4 +61,5 @@ def test_what_is_named_exists():
     table = PAGE[PAGE.index("| KerasTuner | here |") : PAGE.index("KerasTuner trains one model")]
     theirs_and_ours = [line.split("|")[2] for line in table.splitlines()[2:] if "|" in line]
     named = set(re.findall(r"`(\w+)[`=]", " ".join(theirs_and_ours))) - {"build_model"}
-    assert named and named <= arguments
+    assert named
+    assert named <= arguments

@@ -200,6 +200,7 @@ def test_names_that_go_on_counting_are_noticed(monkeypatch):
         test_metrics_have_one_name_however_often_the_model_is_built(OwnStep)
 
 
+@pytest.mark.long
 def test_a_loss_that_is_called_like_another_is_not_taken_for_it():
     class Other(losses.Loss):
         def call(self, y_true, y_pred):
@@ -236,7 +237,8 @@ EXCLUDED = {
 }
 
 
-@pytest.mark.parametrize("name", mostly_long(EXCLUDED, "SGD"))
+@pytest.mark.long
+@pytest.mark.parametrize("name", EXCLUDED)
 def test_weights_without_decay_stay_without(name):
     check(EXCLUDED[name])
 
@@ -251,6 +253,7 @@ def test_decay_of_excluded_weights_is_noticed(monkeypatch):
     assert "bias differently" in check(EXCLUDED["SGD"], "sequential").reason
 
 
+@pytest.mark.long
 def test_metrics_that_do_not_start_at_zero():
     result = check(builder(measured=[Lowest(), Lowest("copied", itself=False)]))
     assert np.all(result.metrics["val_lowest"] > 0)

@@ -1,4 +1,4 @@
-"""Early stopping and falling rates: each copy by itself, as `fit` does it with the same callback."""
+"""Early stopping and falling rates: each copy by itself, as `fit` does it with a callback."""
 
 import functools
 
