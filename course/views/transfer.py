@@ -15,15 +15,15 @@ EPOCHS = 10
 
 
 class ReplayPicture:
-    """Accuracy, loss and gap against the epoch, for four learning rates."""
+    """Validation accuracy, validation loss and gap by epoch, for four learning rates."""
 
     @course_style()
     def __init__(self):
         rates = load_recorded_sweep().learning_rates
         self.figure, axes = new_figure(2, 2, height=5.4)
         *panels, corner = axes.flat
-        looks = [("accuracy", "linear", (0, 1.02)), ("loss", "log", (0.03, 40))]
-        looks.append(("gap in accuracy", "linear", (-0.2, 0.3)))
+        looks = [("validation accuracy", "linear", (0, 1.02))]
+        looks += [("validation loss", "log", (0.3, 40)), ("gap in accuracy", "linear", (-0.2, 0.3))]
         self.panels, self.notes = [], []
         for panel, (label, scale, limits) in zip(panels, looks):
             panel.set(xlabel="epoch", ylabel=label, yscale=scale, ylim=limits)
@@ -32,27 +32,26 @@ class ReplayPicture:
             middle = {"transform": panel.transAxes, "ha": "center", "color": GREY}
             self.notes.append(panel.text(0.5, 0.5, "hidden: see “show”", **middle, animated=True))
         panels[2].axhline(0, color="black", linewidth=0.8)
-        handles = [pair[1] for pair in self.panels[0]]
+        handles = [line for line, _ in self.panels[0]]
         labels = [f"η = {rate:g}" for rate in rates]
         corner.set_axis_off()
         corner.legend(handles, labels, loc="upper left", handlelength=3.5)
-        key = "thick: validation; thin: training\ngap: training − validation\n★: your pick"
+        key = "gap: training accuracy − validation accuracy\n★: your pick"
         corner.text(0.02, 0.02, key, va="bottom", fontsize=10, linespacing=1.5)
 
     @staticmethod
     def _lines(panel, number):
         look = {"color": COLOURS[number], "linestyle": LINES[number], "animated": True}
-        (thin,) = panel.plot([], [], linewidth=1.2, **look)
-        (thick,) = panel.plot([], [], marker=MARKERS[number], markersize=4, **look)
+        (line,) = panel.plot([], [], marker=MARKERS[number], markersize=4, **look)
         (star,) = panel.plot([], [], "*", color=COLOURS[number], markersize=15, animated=True)
-        return thin, thick, star
+        return line, star
 
-    def draw(self, training, validation, stars, **_):
-        """Move to three arrays of shape (panels, rates, epochs), nan where nothing is shown."""
-        epochs = np.arange(1, training.shape[-1] + 1)
+    def draw(self, validation, stars, **_):
+        """Move to two arrays of shape (panels, rates, epochs), nan where nothing is shown."""
+        epochs = np.arange(1, validation.shape[-1] + 1)
         for note, heights in zip(self.notes, validation):
             note.set_visible(bool(np.isnan(heights).all()))
-        for panel, *values in zip(self.panels, training, validation, stars):
+        for panel, *values in zip(self.panels, validation, stars):
             for lines, *heights in zip(panel, *values):
                 for line, height in zip(lines, heights):
                     line.set_data(epochs, height)
@@ -77,23 +76,22 @@ def replay_numbers(show, epochs, pick, sweep=RECORDED, own=None):
     result = load_recorded_sweep() if sweep == RECORDED else own
     means = {name: values.mean(axis=1) for name, values in result.metrics.items()}
     gap = means["accuracy"] - means["val_accuracy"]
-    training = np.stack([means["accuracy"], means["loss"], np.full_like(gap, np.nan)])
     validation = np.stack([means["val_accuracy"], means["val_loss"], gap])
     hidden = np.array([show not in (name, "all three") for name in SHOWN[:3]])
-    for values in (training, validation):
-        values[hidden] = np.nan
-        values[:, :, epochs:] = np.nan
+    validation[hidden] = np.nan
+    validation[:, :, epochs:] = np.nan
     stars = np.full_like(validation, np.nan)
     rates = [f"{rate:g}" for rate in result.learning_rates]
     if pick in rates:
         chosen = rates.index(pick)
         stars[:, chosen, epochs - 1] = validation[:, chosen, epochs - 1]
+    nearest = rates[int(np.nanargmin(np.abs(gap[:, epochs - 1])))]
+    seen = "" if hidden[2] else f"The gap nearest to zero is now that of {nearest}. "
     words = _verdict(rates, means, gap, pick) if pick in rates else "Which rate wins? Pick one."
     return {
-        "training": training,
         "validation": validation,
         "stars": stars,
-        "summary": f"{sweep}: {show} of the first {epochs} epochs. {words}",
+        "summary": f"{sweep}: {show} of the first {epochs} epochs. {seen}{words}",
     }
 
 
@@ -104,9 +102,9 @@ def _verdict(rates, means, gap, pick):
     smallest = int(np.nanargmin(np.abs(gap[:, -1])))
     verdict = "the lowest of the four" if chosen == best else f"{rates[best]} has the lowest"
     return (
-        f"Your pick {pick} ends at a validation loss of {losses[chosen]:.2f} and an accuracy of "
-        f"{accuracies[chosen]:.3f}; {verdict} loss. The smallest gap would have picked "
-        f"{rates[smallest]}, with a loss of {losses[smallest]:.2f}."
+        f"Your pick, {pick}, ends at a validation loss of {losses[chosen]:.2f} and an accuracy of "
+        f"{accuracies[chosen]:.3f}; {verdict} loss. The smallest gap after the last epoch "
+        f"would have picked {rates[smallest]}, with a loss of {losses[smallest]:.2f}."
     )
 
 

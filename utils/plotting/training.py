@@ -6,7 +6,7 @@ Lessons 5 and 6.
 import numpy as np
 from matplotlib.ticker import LogLocator
 
-from utils.plotting.style import COLOURS, course_style, line_look, new_figure
+from utils.plotting.style import COLOURS, GREY, course_style, line_look, new_figure
 
 
 @course_style()
@@ -97,7 +97,7 @@ def plot_range_test(test, marks, band=None):
 
 
 @course_style()
-def plot_pictures(pictures, titles, columns=10):
+def plot_pictures(pictures, titles, columns=5):
     """Draw small pictures in rows, each under its title.
 
     Parameters
@@ -109,17 +109,17 @@ def plot_pictures(pictures, titles, columns=10):
         Pictures in a row.
     """
     rows = -(-len(pictures) // columns)
-    figure, axes = new_figure(rows, columns, height=1.02 * rows, squeeze=False)
+    figure, axes = new_figure(rows, columns, height=(7.5 / columns + 0.25) * rows, squeeze=False)
     for panel, picture, title in zip(axes.flat, pictures, titles):
         panel.imshow((np.asarray(picture) + 1) / 2, interpolation="none")
-        panel.set_title(title, fontsize=9)
+        panel.set_title(title)
     for panel in axes.flat:
         panel.set_axis_off()
     return figure
 
 
 @course_style()
-def plot_shares(shares, errors, xlabel):
+def plot_shares(shares, errors, xlabel, guess=None):
     """Draw named shares as dots with their standard errors, one below the other.
 
     Parameters
@@ -127,6 +127,8 @@ def plot_shares(shares, errors, xlabel):
     shares, errors : dict of str to float
         Labels, and values between 0 and 1.
     xlabel : str
+    guess : tuple of float and str, optional
+        The share that is right without looking, drawn as an upright line, and its name.
     """
     figure, axes = new_figure(height=0.45 * len(shares) + 0.7)
     for place, (label, share) in enumerate(shares.items()):
@@ -135,6 +137,11 @@ def plot_shares(shares, errors, xlabel):
         axes.annotate(f"{share:.2f}", (share, -place), (0, 8), textcoords="offset points",
                       ha="center", fontsize=10)  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0.6 - len(shares), 0.7), xlabel=xlabel)
+    if guess is not None:
+        share, name = guess
+        axes.axvline(share, color=GREY, linestyle=":", linewidth=1.5)
+        axes.annotate(name, (share, 0.6), (4, 0), textcoords="offset points", color=GREY,
+                      va="top", fontsize=10)  # fmt: skip
     axes.set_yticks(range(0, -len(shares), -1), list(shares))
     axes.grid(visible=False, axis="y")
     return figure
