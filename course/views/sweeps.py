@@ -139,7 +139,7 @@ class RangeTestPicture:
             for c, style, _ in looks
         ]
         axes.axvline(2, color=ORANGE, linewidth=4, alpha=0.5)
-        axes.set(xscale="log", xlim=(1e-3, 1e2), ylim=(0, 1.5))
+        axes.set(xscale="log", xlim=(1e-3, 1e2), yscale="log", ylim=(3e-3, 3))
         axes.set(xlabel="learning rate η", ylabel="loss / loss at the start")
         names = ("minimum", "minimum / 10", "steepest", "ln q / (2L)")
         handles = [*self.marks, axes.lines[-1]]
