@@ -30,10 +30,13 @@ def fallen_for_traps(stem, at_least):
     for cell in notebook.cells:
         if cell.cell_type != "code" or "quiz.compare" not in cell.source:
             continue
-        scope = {}
+        scope, constants = {}, {}
         for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "traps":
+            target = getattr(node.targets[0], "id", "") if isinstance(node, ast.Assign) else ""
+            if target == "traps":
                 scope["traps"] = node.value
+            elif target and isinstance(node.value, ast.Constant):
+                constants[target] = node.value.value
         for call in ast.walk(ast.parse(cell.source)):
             if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "quiz.compare"):
                 continue
@@ -49,7 +52,7 @@ def fallen_for_traps(stem, at_least):
             with contextlib.suppress(ValueError):
                 outcome = float(outcome)
             tolerance = ast.literal_eval(options["tolerance"]) if "tolerance" in options else 0.1
-            traps = eval(compile(ast.Expression(traps), stem, "eval"), dict(NAMES))
+            traps = eval(compile(ast.Expression(traps), stem, "eval"), NAMES | constants)
             for wrong in traps:
                 tried += 1
                 with contextlib.redirect_stdout(io.StringIO()) as printed:
