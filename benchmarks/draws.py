@@ -20,7 +20,7 @@ clothing.load_clothing = functools.partial(clothing.load_clothing, seed={seed})
 REPORTED = {
     "frozen": r"head alone: validation (\S+), test (\S+)",
     "fine-tuned": r"fine-tuned at 0.001: validation (\S+), test (\S+)",
-    "at 0.01": r"at 0.01: (\S+) after one epoch",
+    "at 0.01": r"base 0.01 +head 0.01 +validation loss \S+, accuracy (\S+)",
     "random": r"best accuracy on random features: (\S+?)\. ",
 }
 

@@ -151,8 +151,8 @@ def ravine_numbers(learning_rate, condition, angle, updates=40):
         "path": descent.gradient_descent(gradient, start, learning_rate, updates),
         "curvatures": curvatures,
         "multipliers": factors,
-        "summary": f"Limit 2/L = 0.5, fastest 2/(L+μ) = {best:.3f}; at η = {learning_rate:.3f}, "
-        f"from ({start[0]:.2f}, {start[1]:.2f}), <b>{verdict}</b>.",
+        "summary": f"Limit 2/L = 0.5, best rate for a quadratic 2/(L+μ) = {best:.3f}; "
+        f"at η = {learning_rate:.3f}, from ({start[0]:.2f}, {start[1]:.2f}), <b>{verdict}</b>.",
     }
 
 

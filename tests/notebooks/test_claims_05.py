@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from course.views import sweeps as views
 from lrsweep import RangeTest, choose_learning_rate, range_test, sweep_learning_rates
-from utils.data import load_dataset, load_split, standardise
+from utils.data import load_dataset, load_split
 
 FOUR = [0.2, 0.1, 0.03, 0.01]
 GRID = np.geomspace(1e-4, 10, 64)
@@ -338,4 +338,4 @@ def test_the_finder_smoothing_moves_the_minimum_to_the_right():
 
 
 def test_no_trap_is_well_predicted():
-    assert fallen_for_traps("05_sweeps", at_least=12) == []
+    assert fallen_for_traps("05_sweeps", at_least=11) == []

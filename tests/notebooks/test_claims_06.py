@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 from claims import fallen_for_traps
 from keras.applications.xception import preprocess_input
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from course.clothing import load_clothing, load_recorded_sweep
 from lrsweep import sweep_learning_rates
@@ -77,6 +79,20 @@ def test_when_no_rate_helps_preprocess_input_changes_an_array_in_place():
     untouched = np.full((1, 2, 2, 3), 255, dtype=np.uint8)
     assert preprocess_input(untouched).max() == 1
     assert untouched.max() == 255
+
+
+def test_when_no_rate_helps_standardising_spoilt_features_brings_a_third_back_at_most(garments):
+    clothing, parts = garments
+    for change in (lambda ready: (ready + 1) * 127.5, preprocess_input):
+        spoilt = []
+        for stream, (_, labels) in zip((clothing.train, clothing.validation), parts):
+            pixels = np.concatenate([images for images, _ in stream.take(6)])
+            x = extract_features(clothing.backbone, pixels, change, progress=False)
+            spoilt.append((x, labels[: len(x)]))
+        scale = StandardScaler().fit(spoilt[0][0])
+        model = LogisticRegression(C=0.1, max_iter=2000)
+        model.fit(scale.transform(spoilt[0][0]), spoilt[0][1])
+        assert 0.15 < model.score(scale.transform(spoilt[1][0]), spoilt[1][1]) < 0.4
 
 
 # --- the gap ----------------------------------------------------------------------------------
@@ -210,6 +226,20 @@ def test_the_head_obeys_lesson_2_from_far_starts_too(garments):
     assert np.linalg.norm(weights - bottom) > 0.1  # above the limit it leaves even from there
 
 
+def test_the_head_obeys_lesson_2_it_does_not_fly_apart_below_1_over_decay(garments):
+    _, gradient, _ = softmax_head(garments)
+    largest = {}
+    for rate in (0.6, 98.0, 102.0):
+        weights, sizes = np.full((257, 10), 0.01), []
+        for _ in range(400):
+            weights = weights - rate * gradient(weights)
+            sizes.append(np.abs(weights).max())
+        largest[rate] = sizes[199], sizes[-1]
+    assert largest[0.6][1] < 10
+    assert largest[98.0][1] < 1.2 * largest[98.0][0]  # large, and no larger later
+    assert largest[102.0][1] > 100 * largest[102.0][0]
+
+
 # --- fine-tuning ------------------------------------------------------------------------------
 
 
@@ -316,6 +346,8 @@ def test_which_rate_the_trials_that_the_lesson_only_mentions(garments):
     assert trained(clothing, (0.01, 0.01), new, weights=None)[1] < 0.2  # random weights
     assert trained(clothing, (0.01, 0.01), top, free_norms=True)[1] > 0.5
     assert trained(clothing, (0.001, 0.01), top)[0] > both[0] - 0.05  # two rates: no gain
+    assert trained(clothing, (0.0003, 0.0003), top)[0] < both[0] + 0.1
+    assert trained(clothing, (0.003, 0.003), top)[0] > both[0] + 0.1
     middle, slow = (trained(clothing, (rate, rate), new)[0] for rate in (0.003, 0.001))
     assert middle > slow > trained(clothing, (0.001, 0.01), new)[0]
 
