@@ -198,7 +198,8 @@ def _difference(copies, real, together, nudged=None):
             with np.errstate(invalid="ignore"):  # two infinities
                 allowed = CLOSE * _largest(a - start) + DIGITS * _largest(a) + 1e-30
                 if nudged is not None:
-                    allowed = allowed + SLACK * np.abs(a - nudged[step][0][id(variable)])
+                    apart = np.abs(a - nudged[step][0][id(variable)])
+                    allowed = allowed + SLACK * np.fmax(apart, np.median(apart))
             if not _close(a, b, allowed):
                 return variable.path
         if logs is not None:

@@ -289,3 +289,26 @@ def test_what_is_counted_and_drawn_in_evaluations_is_carried_on():
     assert result.engine == "vectorized", result.reason
     right = fit(build, 0.01, 1, *BINARY, epochs=3, batch_size=8)
     assert difference(history_of(result, 0.01, 1), right) < TOLERANCE
+
+
+@pytest.mark.long
+def test_a_transformer_with_dropout_and_adam_is_vectorized():
+    """The biases of its keys have nothing but rounding for a gradient, and Adam whole updates."""
+    random = np.random.default_rng(2)
+    x, y = random.normal(size=(96, 8, 4)), random.integers(3, size=96)
+    train, held_out = (x[:64], y[:64]), (x[64:], y[64:])
+
+    def build():
+        inputs = keras.Input((8, 4))
+        wide = keras.layers.Dense(16)(inputs)
+        inner = keras.layers.MultiHeadAttention(4, 16, dropout=0.3)(wide, wide)
+        outputs = keras.layers.GlobalAveragePooling1D()(keras.layers.LayerNormalization()(inner))
+        model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(outputs))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    named = {"epochs": 2, "batch_size": 16, "seeds": 1, "progress": False}
+    result = sweep_learning_rates(build, [0.001, 0.01], train, held_out, **named)
+    assert result.engine == "vectorized"
+    right = fit(build, 0.01, 0, train, held_out, 2, 16)
+    assert difference(history_of(result, 0.01, 0), right) <= TOLERANCE
