@@ -323,6 +323,25 @@ def test_a_metric_without_a_direction_needs_a_mode():
     sweep(build, RATES[:1], epochs=3, early_stopping=EarlyStopping("val_share", mode="max"))
 
 
+def test_a_metric_of_one_of_several_outputs_needs_a_mode(monkeypatch):
+    """Keras does not find it by the name under which it reports it, and `fit` ends in an error."""
+
+    def build():
+        inputs = keras.Input((4,))
+        outputs = [keras.layers.Dense(1, "sigmoid", name=name)(inputs) for name in ("a", "b")]
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", "binary_crossentropy", metrics=[["accuracy"], ["accuracy"]])
+        return model
+
+    monkeypatch.setattr(_copies.Copies, "train", lambda *_: pytest.fail("training began"))
+    data = tuple((x, [y, y]) for x, y in (TRAIN, HELD_OUT))
+    wanted = "early_stopping watches 'val_a_accuracy', and Keras does not know .*mode='min' or"
+    with pytest.raises(ValueError, match=wanted):
+        sweep_learning_rates(
+            build, RATES, *data, progress=False, early_stopping=EarlyStopping("val_a_accuracy")
+        )
+
+
 def test_a_schedule_can_not_fall_too():
     ramp = keras.optimizers.schedules.CosineDecay(0.1, 100)
     build = builder(optimizer=lambda: keras.optimizers.SGD(ramp))
