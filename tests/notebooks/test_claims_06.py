@@ -233,7 +233,7 @@ def test_the_head_obeys_lesson_2_it_does_not_fly_apart_below_1_over_decay(garmen
         weights, sizes = np.full((257, 10), 0.01), []
         for _ in range(400):
             weights = weights - rate * gradient(weights)
-            sizes.append(np.abs(weights).max())
+            sizes.append(np.abs(weights[:-1]).max())  # the offsets aren't decayed, and travel
         largest[rate] = sizes[199], sizes[-1]
     assert largest[0.6][1] < 10
     assert largest[98.0][1] < 1.2 * largest[98.0][0]  # large, and no larger later
