@@ -6,12 +6,17 @@ it: the marks of the three tests (2, 1 and 2 points; None if there must be none)
 """
 
 import json
+import os
 import random
+import time
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 NAME = "01_small", "exercises_01"
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
 SECRET = "the largest rate, once more"  # stands in a hidden test only
 
 GIVEN = """CLASS_SEED = 0
@@ -173,6 +178,25 @@ def background_thread(nb):
         "        time.sleep(.1)\n"
         "threading.Thread(target=talk, daemon=True).start()",
     )
+
+
+def _picture(nb, name, data, link=None):
+    answer(nb, RIGHT, f"As I drew it: ![plot](attachment:{link or name})")
+    cell(nb, "free_text").attachments = {name: data}
+    own(nb, "answer_1", f"![image.png](attachment:{link or name})", new_markdown_cell)
+    nb.cells[nb.cells.index(cell(nb, "answer_1")) - 1].attachments = {name: data}
+
+
+def pasted_picture(nb):
+    _picture(nb, "image.png", {"image/png": PICTURE})
+
+
+def pasted_drawing(nb):
+    _picture(nb, "image.svg", {"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>"})
+
+
+def lost_picture(nb):
+    _picture(nb, "image.png", {"image/png": PICTURE}, link="other%20one.png")
 
 
 # ---------------------------------------------------------------- honest, damaged on the way
@@ -494,7 +518,8 @@ for place in PLACES:
     found += os.listdir(place) if os.path.isdir(place) else []
 for folder, inner, names in os.walk("/"):
     inner[:] = [it for it in inner if it not in ("proc", "usr", "sys", "site-packages", "lib")]
-    found += [it for it in names + inner if it in ("gradebook.db", "exercises_01.ipynb", "marking")]
+    wanted = ("gradebook.db", "exercises_01.ipynb", "canaries.py")
+    found += [it for it in names + inner if it in wanted]
 for place in (*PLACES, *COURSE, "/usr", "/etc", "/"):
     try:
         open(place + "/marking-was-here", "w").write("x"); found.append("wrote " + place)
@@ -571,6 +596,7 @@ EXPECTED = {
             stub_pasted_below,
             everything_twice, answer_in_a_new_cell, cells_moved, colab, colab_without_metadata,
             windows_lines, byte_order_mark, prints_50_megabytes, fork_bomb, scripts,
+            pasted_picture, pasted_drawing, lost_picture,
         ),
         (FULL, WAITING),
     ),
@@ -611,3 +637,12 @@ EXPECTED = {
     spy: (FULL, SUSPICIOUS),
     tells_the_tests: ((2, 1, 0), SUSPICIOUS),
 }  # fmt: skip
+
+
+def odd_work(task):
+    """Do a task in another process, or take the process down, or come to no end."""
+    if task == "die":
+        os._exit(1)
+    if task == "sleep":
+        time.sleep(1000)
+    return f"{task} done"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools import exercises
 
-from . import sandbox
+from . import pool, sandbox
 from .classroom import Classroom
 from .collect import collect
 from .feedback import hand_back
@@ -29,7 +29,12 @@ def main(arguments=None):
     if others and chosen.command != "look":
         parser.error(f"unknown: {' '.join(others)}")
     chosen.lab = others
-    chosen.do(Classroom(chosen.folder), chosen)
+    try:
+        with pool.stoppable():
+            chosen.do(Classroom(chosen.folder), chosen)
+    except pool.Stopped as signal:
+        print(f"\nStopped ({signal}). What is done is kept; the same command goes on from there.")
+        sys.exit(130)
 
 
 def _parser():
@@ -93,6 +98,8 @@ def do_mark(room, chosen):
     results = mark(room, lesson, kernel, chosen.workers, force, **limits)
     failed = sum(bool(why) for why in results.values())
     print(f"{len(results)} marked anew, {failed} of them failed: read those yourself")
+    if failed:
+        print(f"Who, why, and what to do: {room.folder / 'problems.csv'}")
 
 
 def do_look(room, chosen):

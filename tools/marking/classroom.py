@@ -30,6 +30,11 @@ class Lesson(NamedTuple):
     assignment: str
     notebook: str
 
+    @property
+    def number(self):
+        """The two digits that its names begin or end with."""
+        return self.assignment[:2]
+
 
 class Classroom:
     """One class: a folder with source, release, submitted, autograded, feedback, gradebook.
@@ -54,10 +59,19 @@ class Classroom:
 
     def lesson(self, number):
         """Return the lesson of a number that was assigned to the class."""
-        found = sorted(self.folder.glob(f"source/{int(number):02d}_*/*.ipynb"))
+        found = [it for it in self.lessons() if it.number == f"{int(number):02d}"]
         if len(found) != 1:
-            raise SystemExit(f"Lesson {number} is not assigned: make assignment LESSON={number}")
-        return Lesson(found[0].parent.name, found[0].stem)
+            known = ", ".join(str(int(it.number)) for it in self.lessons()) or "none"
+            raise SystemExit(
+                f"LESSON={number} is not assigned to {self.folder} (assigned: {known}): "
+                f"make assignment LESSON={number}"
+            )
+        return found[0]
+
+    def lessons(self):
+        """Return the lessons that were assigned to the class, in order."""
+        found = sorted(self.folder.glob("source/[0-9][0-9]_*/*.ipynb"))
+        return [Lesson(path.parent.name, path.stem) for path in found]
 
     def students(self, lesson):
         """Return who has handed in a lesson, sorted."""
@@ -118,11 +132,7 @@ class QuestionCsv(ExportPlugin):
 
     def export(self, gradebook):
         """Write it; nbgrader runs this in the class's folder."""
-        classroom = Classroom(".")
-        for assignment in gradebook.assignments:
-            if not self.assignment or assignment.name in self.assignment:
-                lesson = Lesson(assignment.name, assignment.notebooks[0].name)
-                marks.write(classroom, lesson, Path(self.to or "marks.csv"), gradebook)
+        marks.write(Classroom("."), Path(self.to or "marks.csv").resolve(), gradebook)
 
 
 def configuration(trust=None, seconds=60, total=600):

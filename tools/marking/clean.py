@@ -16,9 +16,10 @@ def notebook(nb):
         if cell.cell_type == "code":
             cell.outputs = [kept for out in cell.outputs[:OUTPUTS] if (kept := output(out, cell))]
         elif is_solution(cell) or cell.id.startswith("extra-"):
-            cell.source = text(cell.source)
-            attach = getattr(cell, "attachments", {})
-            cell.attachments = {name: kept for name in attach if (kept := pictures(attach[name]))}
+            attach = cell.get("attachments", {})
+            kept = {name: pictures(it) for name, it in attach.items() if isinstance(it, dict)}
+            cell.attachments = {name: it for name, it in kept.items() if it}
+            cell.source = without_missing(text(cell.source), cell.attachments)
 
 
 def text(source):
@@ -33,6 +34,21 @@ def text(source):
     source = re.sub(r"&(?=#|\w+;)", "&" + INVISIBLE, source)
     source = re.sub(r"(?i)(script|data)(?=[\s\\]*:)", r"\1" + INVISIBLE, source)
     return re.sub(r"\\(href|html\w*|style|class|cssId|require)\b", r"\\text", source)
+
+
+def without_missing(source, attachments):
+    """Return Markdown in which a picture that is not there is a sentence, and not an error.
+
+    Examples
+    --------
+    >>> without_missing("Look: ![plot](attachment:plot.svg)", {})
+    'Look: ![plot](missing-picture:plot.svg)'
+    """
+
+    def name_or_sentence(found):
+        return found[0] if found[1] in attachments else f"missing-picture:{found[1]}"
+
+    return re.sub(r"attachment:([^\s()<>\"']*)", name_or_sentence, source)
 
 
 def output(out, cell):

@@ -1,13 +1,17 @@
 """What a student gets back: marks and comments, no hidden test, and nothing that runs."""
 
+import html
 import re
 
 import nbformat
 from nbconvert.exporters import HTMLExporter
+from nbgrader.api import Gradebook
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade
+from tqdm import tqdm
 
 from . import marks
+from .files import Problem, locked, note_problems, printable, write_whole
 
 POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
@@ -17,7 +21,25 @@ SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
 HIDDEN = "A hidden check failed: the same question with other numbers or an edge case."
 CUT = "(cut: it shows a hidden test)"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+UNREADABLE = "the page has the marks alone; send the student what the formgrader shows"
 BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
+
+
+class ShowWaiting(NbGraderPreprocessor):
+    """Lets a question that nobody has marked wait, where nbgrader would show 0.0."""
+
+    def preprocess(self, nb, resources):
+        """Give these questions a score that is not a number; the page has words for it."""
+        names = resources["nbgrader"]
+        with Gradebook(names["db_url"]) as gradebook:
+            entry = gradebook.find_submission_notebook(
+                names["notebook"], names["assignment"], names["student"]
+            )
+            waiting = {it.name for it in entry.grades if marks.score(it) is None}
+        for cell in nb.cells:
+            if is_grade(cell) and cell.metadata.nbgrader.grade_id in waiting:
+                cell.metadata.nbgrader["score"] = float("nan")
+        return nb, resources
 
 
 class HideTests(NbGraderPreprocessor):
@@ -76,21 +98,39 @@ def _in_hidden_part(traceback, source):
     return place is None or int(place.group(1)) >= first
 
 
-def hand_back(classroom, lesson):
-    """Write every student's page and the table of marks; return the table's rows."""
-    released = nbformat.read(classroom.file("release", lesson), as_version=4)
-    rows = marks.write(classroom, lesson, classroom.folder / "marks.csv")
-    exporter = _exporter()
-    for row in rows:
-        path = classroom.file("feedback", lesson, row["student"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        if "total" in row:
-            page = _page(classroom, lesson, row["student"], released, exporter)
-        else:
-            page = _page_without_marks(lesson, row["status"])
-        path.write_text(harmless(page), encoding="utf-8")
+def hand_back(classroom, lesson, tell=None):
+    """Write every student's page and the table of marks; return the rows of the lesson.
+
+    A page that cannot be made is a row in `problems.csv`, and the student gets the marks alone.
+    """
+    with locked(classroom):
+        rows, problems = marks.rows(classroom, lesson), []
+        released = nbformat.read(classroom.file("release", lesson), as_version=4)
+        exporter = _exporter()
+        for row in tqdm(rows, unit="page", disable=None, leave=False):
+            try:
+                page = _page_of(classroom, lesson, row, released, exporter)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                problems.append(Problem(row["student"], reason, UNREADABLE))
+                page = _marks_alone(lesson, row)
+            path = classroom.file("feedback", lesson, row["student"])
+            write_whole(classroom, path, harmless(page))
+        marks.write(classroom)
+        note_problems(classroom, "handback", lesson, problems)
+    for problem in problems:
+        (tell or print)(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
     return rows
+
+
+def _page_of(classroom, lesson, row, released, exporter):
+    if "total" not in row:
+        return _page_without_marks(lesson, row["status"])
+    page = _page(classroom, lesson, row["student"], released, exporter)
+    page = page.replace("Score: nan /", "waiting for your instructor: /")
+    if any(row[name] is None for name in marks.questions(classroom, lesson)):
+        page = page.replace("(Score: ", "(Score so far: ", 1)
+    return page
 
 
 def _exporter():
@@ -99,7 +139,7 @@ def _exporter():
 
     settings = GenerateFeedback().config
     exporter = HTMLExporter(config=settings)
-    for step in (GetGrades, HideTests):
+    for step in (GetGrades, ShowWaiting, HideTests):
         exporter.register_preprocessor(step, enabled=True)
     return exporter
 
@@ -108,6 +148,17 @@ def _page_without_marks(lesson, status):
     title = lesson.notebook
     words = f"{title} has no marks yet ({status}). Ask your instructor."
     return f"<!DOCTYPE html><html><head><title>{title}</title></head><p>{words}</html>"
+
+
+def _marks_alone(lesson, row):
+    """Return a page with the marks and nothing of the notebook."""
+    title = html.escape(lesson.notebook)
+    cells = [f"<tr><td>{html.escape(str(k))}<td>{html.escape(str(v))}" for k, v in row.items()]
+    return (
+        f"<!DOCTYPE html><html><head><title>{title}</title></head><h1>{title}</h1>"
+        f"<p>Your notebook could not be shown here; your marks stand.<table>{''.join(cells)}"
+        "</table></html>"
+    )
 
 
 def _page(classroom, lesson, student, released, exporter):

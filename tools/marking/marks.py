@@ -1,31 +1,67 @@
 """Every question's marks, and how far they can be relied on."""
 
-import csv
+from functools import lru_cache
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
+from . import keep
+from .files import as_csv, write_whole
+
 FAILED, SUSPICIOUS, WAITING, DONE = "failed", "suspicious", "needs marking", "done"
 
 
-def write(classroom, lesson, path, gradebook=None):
-    """Write a lesson's table and return its rows.
+def write(classroom, path=None, gradebook=None):
+    """Write the class's table and return its rows.
 
-    A row a submission: status, marks of each question, total, maximum, notes.
+    A row a student; each assigned lesson has columns of its own, which begin with its number:
+    status, marks of each question, total, maximum and notes. `total` sums the lessons.
     """
+    lessons = classroom.lessons()
     with Gradebook(classroom.gradebook) as own:
-        rows = [row(classroom, lesson, it, gradebook or own) for it in classroom.students(lesson)]
-    columns = ["student", "status", *questions(classroom, lesson), "total", "max", "notes"]
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        table.writerows(rows)
-    return rows
+        book = gradebook or own
+        tables = {it: rows(classroom, it, book) for it in lessons}
+    columns, table = ["student"], {}
+    for lesson, lines in tables.items():
+        names = ["status", *questions(classroom, lesson), "total", "max", "notes"]
+        columns += [f"{lesson.number} {name}" for name in names]
+        for line in lines:
+            own = {f"{lesson.number} {name}": line.get(name) for name in names}
+            table.setdefault(line["student"], {"student": line["student"]}).update(own)
+    for student, line in table.items():
+        totals = [line.get(f"{lesson.number} total") for lesson in lessons]
+        table[student] = {**line, "total": sum(it for it in totals if it is not None)}
+    result = [table[it] for it in sorted(table)]
+    text = as_csv([*columns, "total"], result)
+    write_whole(classroom, path or classroom.folder / "marks.csv", text)
+    return result
+
+
+def rows(classroom, lesson, gradebook=None):
+    """Return the rows of a lesson: one for each student who handed it in."""
+    with Gradebook(classroom.gradebook) as own:
+        book = gradebook or own
+        return [_row_of(classroom, lesson, it, book) for it in classroom.students(lesson)]
+
+
+def _row_of(classroom, lesson, student, gradebook):
+    """Return a student's row; an error in it is that student's alone."""
+    try:
+        return row(classroom, lesson, student, gradebook)
+    except Exception as error:
+        notes = f"the marks cannot be read ({type(error).__name__}: {error}): mark it again"
+        return {"student": student, "status": FAILED, "notes": notes}
 
 
 def questions(classroom, lesson):
     """Return the names of the questions and their points, in the notebook's order."""
-    source = nbformat.read(classroom.file("source", lesson), as_version=4)
+    path = classroom.file("source", lesson)
+    return dict(_questions(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(64)
+def _questions(path, changed):
+    source = nbformat.read(path, as_version=4)
     data = [cell.metadata.get("nbgrader", {}) for cell in source.cells]
     return {it["grade_id"]: float(it["points"]) for it in data if it.get("grade")}
 
@@ -34,24 +70,34 @@ def row(classroom, lesson, student, gradebook):
     """Return the row of one student; a submission that could not be marked has no marks."""
     points = questions(classroom, lesson)
     line = {"student": student, "max": sum(points.values())}
-    marked = classroom.file("autograded", lesson, student)
-    submitted = classroom.file("submitted", lesson, student)
-    reason = classroom.reason(lesson, student)
-    result = reason if reason.exists() else marked
-    if not result.exists() or result.stat().st_mtime_ns < submitted.stat().st_mtime_ns:
+    of = keep.expected(classroom, lesson, student)
+    failed, why = keep.failure(classroom, lesson, student)
+    if failed == of:
+        return {**line, "status": FAILED, "notes": why}
+    data = keep.record(classroom, lesson, student)
+    if data.get("of") != of:
         return {**line, "status": WAITING, "notes": "handed in, and not marked yet: make mark"}
-    if result == reason:
-        return {**line, "status": FAILED, "notes": reason.read_text(encoding="utf-8")}
     try:
         entry = gradebook.find_submission_notebook(lesson.notebook, lesson.assignment, student)
     except MissingEntry:
         return {**line, "status": FAILED, "notes": "not in the gradebook: mark it again"}
     grades = {grade.name: grade for grade in entry.grades}
     waiting = [name for name in points if grades[name].needs_manual_grade]
-    data = nbformat.read(marked, as_version=4).metadata.get("marking", {})
     suspicious, notes = data.get("suspicious", []), data.get("notes", [])
     status = SUSPICIOUS if suspicious else WAITING if waiting else DONE
-    notes = [*suspicious, *(f"{name} needs marking" for name in waiting), *notes]
-    scores = {name: None if name in waiting else grades[name].score for name in points}
+    notes = [*suspicious, *(_asks(grades[name]) for name in waiting), *notes]
+    scores = {name: score(grades[name]) for name in points}
     total = sum(score or 0 for score in scores.values())
     return {**line, "status": status, **scores, "total": total, "notes": "; ".join(notes)}
+
+
+def score(grade):
+    """Return the points of a question, or None if nobody has given any yet."""
+    given = grade.manual_score is not None or not grade.needs_manual_grade
+    return grade.score if given else None
+
+
+def _asks(grade):
+    if grade.manual_score is None:
+        return f"{grade.name} needs marking"
+    return f"{grade.name} needs marking (another answer than the one that has its points)"

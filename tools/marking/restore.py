@@ -1,8 +1,9 @@
 """Put the released notebook's structure back under a student's answers."""
 
+import codecs
 import copy
 from collections import defaultdict
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,9 @@ from nbgrader.utils import is_solution
 
 from tools import exercises
 
+from .files import digest
+
+KINDS = "source", "release"
 STEPS = ("LockCells", "ClearSolutions", "ClearOutput", "ComputeChecksums")
 MISSING = "*(This cell was missing from the notebook; look at the cells around it.)*"
 
@@ -22,15 +26,45 @@ class RestoreCells(NbGraderPreprocessor):
         """Restore the notebook; nbgrader runs this in the class's folder."""
         names = resources["nbgrader"]
         place = Path(names["assignment"], f"{names['notebook']}.ipynb")
-        paths = Path("source", place).resolve(), Path("release", place).resolve()
-        changed = tuple(path.stat().st_mtime_ns for path in paths)
-        return restored(nb, *structure(*paths, changed)), resources
+        source, release = (Path(it, place).read_text(encoding="utf-8") for it in KINDS)
+        content = Path("submitted", names["student"], place).read_bytes()
+        result = restored(nb, *structure(source, release))
+        result.metadata.marking["of"] = digest(content, source.encode("utf-8"))
+        return result, resources
 
 
-@cache
-def structure(source_path, release_path, changed):
-    """Return the notebook to mark with (tests, no solutions), and the released sources by id."""
-    source, release = (nbformat.read(it, as_version=4) for it in (source_path, release_path))
+def read(content):
+    """Return the notebook that a file holds.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Raises
+    ------
+    RuntimeError
+        If it is none; the message is for whoever marks.
+    """
+    text = content.removeprefix(codecs.BOM_UTF8)
+    if not text.strip():
+        raise RuntimeError("the file is empty")
+    try:
+        return nbformat.reads(text.decode("utf-8"), as_version=4)
+    except Exception as error:
+        words = str(error).strip().split("\n")[0][:200]
+        raise RuntimeError(f"the file is no notebook, or is damaged ({words})") from None
+
+
+@lru_cache(8)
+def structure(source, release):
+    """Return the notebook to mark with (tests, no solutions), and the released sources by id.
+
+    Parameters
+    ----------
+    source, release : str
+        The texts of the assignment's notebooks.
+    """
+    source, release = (nbformat.reads(it, as_version=4) for it in (source, release))
     released = {cell.id: cell.source.strip() for cell in release.cells}
     return exercises.preprocessed(source, STEPS), released
 
@@ -99,7 +133,14 @@ def _plain(cell):
     """Return a cell with nothing but its text; it gets its id later."""
     if cell.cell_type == "code":
         return nbformat.v4.new_code_cell(cell.source, id="extra")
-    return nbformat.v4.new_markdown_cell(cell.source, id="extra")
+    return _with_pictures(nbformat.v4.new_markdown_cell(cell.source, id="extra"), cell)
+
+
+def _with_pictures(cell, answer):
+    """Give a text the pictures that were pasted into the student's."""
+    if cell.cell_type == "markdown" and isinstance(answer.get("attachments"), dict):
+        cell.attachments = answer.attachments
+    return cell
 
 
 def _answered(cell, answer):
@@ -107,8 +148,7 @@ def _answered(cell, answer):
     if is_solution(cell):
         if answer is not None:
             cell.source = answer.source
-            if cell.cell_type == "markdown" and isinstance(answer.get("attachments"), dict):
-                cell.attachments = answer.attachments
+            _with_pictures(cell, answer)
         else:
             cell.source = "" if cell.cell_type == "code" else MISSING
     return cell

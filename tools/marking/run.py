@@ -1,117 +1,127 @@
 """Mark a class: each submission on its own, by several workers, and none stops the others."""
 
-import multiprocessing
-import re
+import contextlib
+import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache
-from typing import NamedTuple
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Gradebook
+from tqdm import tqdm
 
-from .classroom import Classroom, Lesson
+from . import keep, pool
+from .files import Problem, locked, note_problems, printable
+from .one import Marked, Task, mark_one
 
 warnings.filterwarnings("ignore", module=r"nbgrader\.")  # SQLAlchemy's, of how nbgrader uses it
-SPAWN = multiprocessing.get_context("spawn")
+READ_IT = "read the notebook yourself and give points in the formgrader, or ask for another file"
 
 
-class Job(NamedTuple):
-    """One submission to mark: the arguments of `mark_one`."""
-
-    folder: str
-    lesson: Lesson
-    student: str
-    kernel: str
-    seconds: int
-    total: int
-
-
-def mark(classroom, lesson, kernel, workers=1, force=False, seconds=60, total=600, tell=print):
+def mark(
+    classroom, lesson, kernel, workers=1, force=False, seconds=60, total=600, tell=None, only=()
+):
     """Mark what is new, changed or failed before.
+
+    A submission's marks are kept when all of them are there, so a run that is killed goes on where
+    it was; this process alone writes the gradebook.
+
+    Parameters
+    ----------
+    classroom : Classroom
+    lesson : Lesson
+    kernel : str
+        `sandbox.kernel_name()`.
+    workers : int
+        How many submissions are marked at a time.
+    force : bool
+        Mark also what is done.
+    seconds, total : int
+        What a cell, and a submission, may take.
+    tell : callable, optional
+        Gets a line of text for each submission; they are printed without it.
+    only : collection of str
+        Mark these students and no others.
 
     Returns
     -------
     dict of str to str
         Why a submission could not be marked, or "", by student.
     """
-    waiting = [it for it in classroom.students(lesson) if force or _due(classroom, lesson, it)]
-    jobs = [Job(str(classroom.folder), lesson, it, kernel, seconds, total) for it in waiting]
-    results = {}
-    for student, why in _results(jobs, workers):
-        results[student] = why
-        tell(f"{len(results):4} of {len(jobs)}  {student}  {why or 'marked'}")
-    return results
+    with locked(classroom), pool.scratch() as place:
+        students = [it for it in classroom.students(lesson) if not only or it in only]
+        due = [it for it in students if force or keep.is_due(classroom, lesson, it)]
+        tasks = (task_of(classroom, lesson, it, kernel, seconds, total, place) for it in due)
+        results, problems = {}, []
+        with Gradebook(classroom.gradebook) as gradebook, _Status(len(due), tell) as status:
+            work = pool.in_processes(mark_one, tasks, workers, total + pool.BESIDE, status.started)
+            with contextlib.closing(work):
+                for task, marked in work:
+                    if isinstance(marked, str):
+                        marked = Marked(task.student, task.of, marked)
+                    why = _kept(classroom, lesson, gradebook, marked)
+                    results[task.student] = why
+                    status.done(task, why)
+        problems = [Problem(it, why, READ_IT) for it, why in results.items() if why]
+        if due:
+            note_problems(classroom, "mark", lesson, problems)
+        return results
 
 
-def _results(jobs, workers):
-    """Yield (student, why it failed); a job that takes its worker down is tried once more alone."""
-    left = list(jobs)
-    for crowd in (True, False):
-        groups = [left] if crowd else [[job] for job in left]
-        left = []
-        for group in groups:
-            with ProcessPoolExecutor(workers if crowd else 1, mp_context=SPAWN) as pool:
-                futures = {pool.submit(mark_one, *job): job for job in group}
-                for future in as_completed(futures):
-                    job = futures[future]
-                    try:
-                        yield future.result()
-                    except BrokenProcessPool:
-                        if crowd:
-                            left.append(job)
-                        else:
-                            why = "it ended the marking process"
-                            yield given_up(job.folder, job.lesson, job.student, why)
+def task_of(classroom, lesson, student, kernel, seconds=60, total=600, place=""):
+    """Return the `Task` of marking a student's submission."""
+    texts = [
+        classroom.file(step, lesson).read_text(encoding="utf-8") for step in ("source", "release")
+    ]
+    content = classroom.file("submitted", lesson, student).read_bytes()
+    return Task(student, content, *texts, kernel, seconds, total, place)
 
 
-def _due(classroom, lesson, student):
-    marked = classroom.file("autograded", lesson, student)
-    if not marked.exists():
-        return True
-    when = marked.stat().st_mtime
-    steps = ("submitted", student), ("source", ".")
-    return any(classroom.file(step, lesson, who).stat().st_mtime > when for step, who in steps)
+def _kept(classroom, lesson, gradebook, marked):
+    """Keep a result; what stands in the way of one student's is that student's problem."""
+    try:
+        keep.keep(classroom, lesson, gradebook, marked)
+        return marked.why
+    except Exception as error:
+        gradebook.db.rollback()
+        return f"its marks could not be kept ({type(error).__name__}: {str(error)[:200]})"
 
 
-def mark_one(folder, lesson, student, kernel, seconds, total):
-    """Mark one submission and return (student, why it could not be marked or "")."""
-    classroom = Classroom(folder)
-    classroom.reason(lesson, student).unlink(missing_ok=True)
-    for _ in range(3):
-        result = _nbgrader(folder, kernel, seconds, total).autograde(lesson.assignment, student)
-        if result["success"]:
-            return student, ""
-        if "database is locked" not in result["error"] + result.get("log", ""):
-            break
-    return given_up(folder, lesson, student, _last_words(result))
+class _Status:
+    """Says who is being marked, how many are done, and how long it takes still."""
+
+    def __init__(self, number, tell):
+        self.number, self.tell = number, tell or tqdm.write
+        self.finished, self.now, self.begin = 0, [], time.monotonic()
+
+    def __enter__(self):
+        self.bar = tqdm(total=self.number, unit="submission", disable=None, leave=False)
+        return self
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+    def started(self, task):
+        self.now.append(task.student)
+        self.bar.set_postfix_str(printable(", ".join(self.now)))
+
+    def done(self, task, why):
+        self.finished += 1
+        if task.student in self.now:
+            self.now.remove(task.student)
+        self.bar.set_postfix_str(printable(", ".join(self.now)), refresh=False)
+        self.bar.update()
+        left = (time.monotonic() - self.begin) / self.finished * (self.number - self.finished)
+        still = f"  ({duration(left)} still)" if self.finished < self.number else ""
+        who = printable(f"{task.student}  {why or 'marked'}")
+        self.tell(f"{self.finished:4} of {self.number}  {who}{still}")
 
 
-@cache
-def _nbgrader(folder, kernel, seconds, total):
-    return Classroom(folder).nbgrader(kernel, seconds=seconds, total=total)
+def duration(seconds):
+    """Return a time in words that a person waits by.
 
-
-def _last_words(result):
-    """Return the last line of the last traceback, without what nbgrader adds to it."""
-    text = result["error"] + result.get("log", "")
-    errors = re.findall(r"^\s*((?:\w+\.)*\w+(?:Error|Exception)\w*: .+)$", text, flags=re.MULTILINE)
-    return errors[-1].removeprefix("RuntimeError: ").strip()[:300] if errors else "it failed"
-
-
-def given_up(folder, lesson, student, why):
-    """Note why a submission has no marks, and take earlier marks of the tests back."""
-    classroom = Classroom(folder)
-    path = classroom.reason(lesson, student)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(why, encoding="utf-8")
-    with Gradebook(classroom.gradebook) as gradebook:
-        try:
-            entry = gradebook.find_submission_notebook(lesson.notebook, lesson.assignment, student)
-        except MissingEntry:
-            return student, why
-        for grade in entry.grades:
-            grade.auto_score = None
-            grade.needs_manual_grade = True
-        gradebook.db.commit()
-    return student, why
+    Examples
+    --------
+    >>> duration(42), duration(200), duration(9000)
+    ('42 s', '3 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

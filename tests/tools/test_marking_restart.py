@@ -1,0 +1,289 @@
+"""Marking that is killed goes on where it was; what a person did stays; nobody stops the others."""
+
+import csv
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import marking_class as pupils
+import nbformat
+import pytest
+from conftest import ROOT
+from nbgrader.api import Gradebook
+
+from tools.marking import feedback, files, marks, run, sandbox
+from tools.marking.classroom import Classroom, Lesson
+
+sandbox.prepare()
+WHY = sandbox.obstacle()
+pytestmark = [pytest.mark.marking, pytest.mark.skipif(bool(WHY), reason=WHY or "it works")]
+LESSON = Lesson(*pupils.NAME)
+QUICK = 'import sys\nsys.path.insert(0, "/course")'  # no TensorFlow: a submission takes a second
+COUNTS = re.compile(  # how many canaries came before a cell is drawn anew each time
+    r"\"execution_count\": \d+|In(&nbsp;|\s)*\[\d+\]|\[\d+\]:|<ipython-input-\d+"
+)
+SIGNALS = ("KILL", "HUP", "TERM", "INT")
+
+
+def quick_source(folder, lesson=LESSON):
+    """Write the small assignment, without its slow set-up cell, and return its path."""
+    path = folder / lesson.assignment / f"{lesson.notebook}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(pupils.assignment(QUICK), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory):
+    """A class of six who have handed in, nothing marked."""
+    folder = tmp_path_factory.mktemp("quick")
+    room = Classroom(folder / "class")
+    room.assign(quick_source(folder), 7)
+    release = nbformat.read(room.file("release", LESSON), as_version=4)
+    makers = (pupils.perfect, pupils.partly, pupils.wrong, pupils.leaves, pupils.pasted_picture)
+    for make in (*makers, pupils.corrupt):
+        nb = nbformat.from_dict(release)
+        nb = nbformat.reads(nbformat.writes(nb), as_version=4)
+        content = make(nb)
+        path = room.file("submitted", LESSON, make.__name__)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(nbformat.writes(nb).encode() if content is None else content)
+    return folder
+
+
+@pytest.fixture
+def room(quick, tmp_path):
+    shutil.copytree(quick, tmp_path, dirs_exist_ok=True)
+    return Classroom(tmp_path / "class")
+
+
+def result(room):
+    """Return all that marking and handing back leave behind: tables, gradebook, pages, folders."""
+    feedback.hand_back(room, LESSON)
+    with Gradebook(room.gradebook) as gradebook:
+        entries = [gradebook.assignment_submissions(it.assignment) for it in room.lessons()]
+        grades = sorted(
+            (entry.student_id, it.name, it.auto_score, it.manual_score, it.needs_manual_grade)
+            for entry in sum(entries, [])
+            for it in entry.notebooks[0].grades
+        )
+    pages = {
+        str(path.relative_to(room.folder)): COUNTS.sub("", path.read_text(encoding="utf-8"))
+        for step in ("autograded", "feedback", "failed")
+        for path in sorted((room.folder / step).rglob("*"))
+        if path.is_file()
+    }
+    table = (room.folder / "marks.csv").read_text(encoding="utf-8")
+    return table, grades, pages, sorted(path.name for path in room.folder.iterdir())
+
+
+def left_behind(mark="marking-"):
+    """Return the temporary folders and the processes of marking that are there now."""
+    folders = {path for path in Path(tempfile.gettempdir()).glob(f"{mark}*") if path.is_dir()}
+    processes = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+        if b"tools.marking" in words or b"/marking-" in words or b"ipykernel" in words:
+            processes.add((path.parent.name, words))
+    return folders, processes
+
+
+def start(room):
+    line = [sys.executable, "-m", "tools.marking", "--class", str(room.folder)]
+    return subprocess.Popen(
+        [*line, "mark", "1", "--workers", "2", "--seconds", "20"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def killed(room, name, seconds, group):
+    """Mark, and end it by a signal after some time; return what it printed."""
+    process = start(room)
+    time.sleep(seconds)
+    kill = os.killpg if group else os.kill
+    if process.poll() is None:
+        kill(process.pid, getattr(signal, f"SIG{name}"))
+    printed = process.communicate(timeout=60)[0]
+    return process.returncode, printed
+
+
+def undisturbed(room):
+    process = start(room)
+    printed = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, printed
+    return printed
+
+
+def kill_and_go_on(room, names, longest):
+    before, seed = left_behind(), random.randrange(10**6)
+    dice = random.Random(seed)
+    for name in names:
+        moment, group = dice.uniform(0.5, longest), dice.random() < 0.5
+        told = f"seed {seed}: SIG{name} after {moment:.1f} s, group {group}"
+        code, printed = killed(room, name, moment, group)
+        end = time.monotonic() + 15
+        while (now := left_behind()) != before and time.monotonic() < end:
+            if now[0] <= before[0] and now[1] <= before[1]:
+                break
+            time.sleep(0.2)
+        assert now[0] <= before[0], told
+        assert now[1] <= before[1], told
+        assert "Traceback" not in printed, (told, printed)
+        assert code in (0, 130, -9, -getattr(signal, f"SIG{name}")), (told, code)
+    undisturbed(room)
+
+
+@pytest.fixture(scope="session")
+def wanted(quick, tmp_path_factory):
+    """What an undisturbed run leaves behind, and how long it took."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(quick, folder, dirs_exist_ok=True)
+    room, begin = Classroom(folder / "class"), time.monotonic()
+    undisturbed(room)
+    seconds = time.monotonic() - begin
+    return result(room), seconds
+
+
+def test_marking_killed_by_each_signal_ends_as_if_undisturbed(room, wanted):
+    kill_and_go_on(room, SIGNALS, wanted[1])
+    assert result(room) == wanted[0]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SIGNALS)
+def test_marking_killed_at_random_moments_ends_as_if_undisturbed(room, wanted, name):
+    for _ in range(4):
+        for step in ("autograded", "failed"):
+            shutil.rmtree(room.folder / step, ignore_errors=True)
+        kill_and_go_on(room, [name] * 5, wanted[1])
+        assert result(room) == wanted[0]
+
+
+def test_a_result_that_is_half_kept_is_not_kept(room, monkeypatch):
+    from tools.marking import keep
+
+    def full(*arguments):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keep, "write_whole", full)
+        results = run.mark(room, LESSON, "sandboxed", only={"perfect", "partly"})
+    assert all("no space left" in why for why in results.values())
+    row = marks.rows(room, LESSON)[-2]
+    assert (row["student"], row["status"]) == ("perfect", "needs marking")
+    with open(room.folder / "problems.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["student"] for row in rows} == {"perfect", "partly"}
+    assert all(row["what to do"] for row in rows)
+    again = run.mark(room, LESSON, "sandboxed", only={"perfect", "partly"})
+    assert again == {"perfect": "", "partly": ""}
+    assert "perfect" not in (room.folder / "problems.csv").read_text()
+
+
+def give(room, student, points, comment=None):
+    with Gradebook(room.gradebook) as gradebook:
+        names = LESSON.notebook, LESSON.assignment, student
+        grade = gradebook.find_grade("free_text", *names)
+        grade.manual_score, grade.needs_manual_grade = points, False
+        gradebook.db.commit()
+
+
+def change(room, student, name, text):
+    path = room.file("submitted", LESSON, student)
+    nb = nbformat.read(path, as_version=4)
+    pupils.cell(nb, name).source = text
+    nbformat.write(nb, path)
+
+
+def of(room, student):
+    return next(row for row in marks.rows(room, LESSON) if row["student"] == student)
+
+
+def test_points_that_a_person_gave_survive_marking_anew(room):
+    only = {"perfect"}
+    run.mark(room, LESSON, "sandboxed", only=only)
+    assert of(room, "perfect")["free_text"] is None
+    give(room, "perfect", 2.5)
+    change(room, "perfect", "answer_1", pupils.WRONG["answer_1"])
+    run.mark(room, LESSON, "sandboxed", only=only)
+    row = of(room, "perfect")
+    assert (row["status"], row["free_text"], row["test_1a"], row["total"]) == ("done", 2.5, 0, 5.5)
+    change(room, "perfect", "free_text", "Something else.")
+    run.mark(room, LESSON, "sandboxed", only=only)
+    row = of(room, "perfect")
+    assert (row["status"], row["free_text"], row["total"]) == ("needs marking", 2.5, 5.5)
+    assert "another answer" in row["notes"]
+    feedback.hand_back(room, LESSON)
+    table = list(csv.DictReader((room.folder / "marks.csv").open(encoding="utf-8")))
+    line = next(row for row in table if row["student"] == "perfect")
+    assert line["01 free_text"] == "2.5"
+
+
+def test_the_table_keeps_earlier_lessons_and_pages_wait(room, tmp_path):
+    run.mark(room, LESSON, "sandboxed", only={"perfect"})
+    feedback.hand_back(room, LESSON)
+    page = room.file("feedback", LESSON, "perfect").read_text(encoding="utf-8")
+    assert "waiting for your instructor: / 3.0" in page
+    assert "0.0 / 3.0" not in page
+    assert "(Score so far: 5.0 / 8.0)" in page
+    second = Lesson("02_small", "exercises_02")
+    room.assign(quick_source(tmp_path / "second", second), 7)
+    path = room.file("submitted", second, "zoe")
+    path.parent.mkdir(parents=True)
+    shutil.copy(room.file("submitted", LESSON, "perfect"), path)
+    run.mark(room, second, "sandboxed")
+    feedback.hand_back(room, second)
+    with open(room.folder / "marks.csv", encoding="utf-8", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert rows["perfect"]["01 total"] == rows["zoe"]["02 total"] == "5.0"
+    assert rows["perfect"]["02 total"] == rows["zoe"]["01 total"] == ""
+    assert "01 test_1a" in rows["zoe"]
+
+
+def test_one_page_that_cannot_be_made_stops_nobody(room, capsys):
+    run.mark(room, LESSON, "sandboxed")
+    path = room.file("autograded", LESSON, "partly")
+    nb = json.loads(path.read_text(encoding="utf-8"))
+    nb["cells"][0]["source"] = "![x](attachment:nowhere.png)"
+    path.write_text(json.dumps(nb), encoding="utf-8")
+    feedback.hand_back(room, LESSON)
+    assert len(list(room.folder.glob("feedback/*/*/*.html"))) == 6
+    assert "your marks stand" in room.file("feedback", LESSON, "partly").read_text()
+    assert "partly: InvalidNotebook" in capsys.readouterr().out
+    with open(room.folder / "problems.csv", encoding="utf-8", newline="") as file:
+        steps = {(row["step"], row["student"]) for row in csv.DictReader(file)}
+    assert steps == {("handback", "partly"), ("mark", "leaves"), ("mark", "corrupt")}
+    page = room.file("feedback", LESSON, "pasted_picture").read_text()
+    assert page.count(pupils.PICTURE) == 2
+
+
+def test_two_commands_do_not_work_in_one_class(room):
+    with files.locked(room), pytest.raises(SystemExit, match="Another command is at work"):
+        run.mark(room, LESSON, "sandboxed")
+
+
+def test_a_submission_that_ends_its_process_costs_the_others_nothing(room, monkeypatch):
+    from tools.marking import pool
+
+    tasks = ["die", "a", "b", "sleep", "c"]
+    answers = list(pool.in_processes(pupils.odd_work, tasks, 2, 5))
+    assert {task: answer for task, answer in answers if len(task) == 1} == {
+        "a": "a done", "b": "b done", "c": "c done"
+    }  # fmt: skip
+    assert all("ended the marking process" in dict(answers)[it] for it in ("die", "sleep"))
+    assert len(answers) == 5

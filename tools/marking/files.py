@@ -1,0 +1,108 @@
+"""Files that are there whole or not at all, and one command at a time in a class's folder."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import os
+import shutil
+import uuid
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+
+ASIDE = ".aside"  # what is being written lies here, on the same disk as what is in place
+
+
+class Problem(NamedTuple):
+    """What went wrong with one student: a row of `problems.csv`."""
+
+    student: str
+    reason: str
+    advice: str
+
+
+def write_whole(classroom, path, content):
+    """Write a file aside and move it into place; nobody ever sees a half of it.
+
+    Parameters
+    ----------
+    classroom : Classroom
+    path : Path
+        Where it belongs, in the class's folder; folders on the way are made.
+    content : str or bytes
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    aside = classroom.folder / ASIDE / uuid.uuid4().hex
+    for folder in (aside.parent, path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    aside.write_bytes(data)
+    os.replace(aside, path)
+
+
+@contextlib.contextmanager
+def locked(classroom):
+    """Let one command at a time change a class; clear away what a killed one left half done."""
+    classroom.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(classroom.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        words = f"Another command is at work in {classroom.folder}: wait for it, or stop it."
+        raise SystemExit(words) from None
+    with lock:
+        shutil.rmtree(classroom.folder / ASIDE, ignore_errors=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(classroom.folder / ASIDE, ignore_errors=True)
+
+
+def digest(*parts):
+    """Return a short text that says whether some bytes are still the same.
+
+    Examples
+    --------
+    >>> digest(b"ab", b"c") == digest(b"a", b"bc")
+    False
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(len(part).to_bytes(8, "big"))
+        total.update(part)
+    return total.hexdigest()[:32]
+
+
+def note_problems(classroom, step, lesson, problems):
+    """Replace a step's rows of a lesson in the class's `problems.csv`, and return the path."""
+    path = classroom.folder / "problems.csv"
+    columns = ["step", "lesson", "student", "reason", "what to do"]
+    kept = []
+    if path.exists():
+        with open(path, encoding="utf-8", newline="") as file:
+            own = {"step": step, "lesson": lesson.assignment}
+            kept = [it for it in csv.DictReader(file) if any(it[k] != own[k] for k in own)]
+    new = [dict(zip(columns, (step, lesson.assignment, *it))) for it in problems]
+    if new or kept or path.exists():
+        write_whole(classroom, path, as_csv(columns, kept + new))
+    return path
+
+
+def as_csv(columns, rows):
+    """Return a table as the text of a CSV file."""
+    file = io.StringIO(newline="")
+    table = csv.DictWriter(file, columns, extrasaction="ignore")
+    table.writeheader()
+    table.writerows(rows)
+    return file.getvalue()
+
+
+def printable(words):
+    """Return a text without characters that would command a terminal.
+
+    Examples
+    --------
+    >>> printable("anna\\x1b[2J\\nbert")
+    'anna?[2J?bert'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in str(words))
