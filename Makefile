@@ -1,8 +1,8 @@
 # The course's commands: `make lab` to learn, `make test` to contribute. For Windows and conda see docs/other_ways_to_start.md.
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-long test-marking test-site site
-.PHONY: assignment collect mark look handback
-.PHONY: notebooks exercises front contact format lock address matrix
+.PHONY: assignment roster collect assign-to remove mark look handback
+.PHONY: notebooks front contact format lock address matrix
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -65,8 +65,17 @@ assignment: .venv/.marking  ## a class's own exercises: make assignment LESSON=1
 collect: .venv/.marking  ## what students handed in: make collect LESSON=1 FROM=folder-or-zip
 	$(MARKING) collect $(LESSON) --from "$(FROM)"
 
-mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes)
-	$(MARKING) mark $(LESSON) --workers $(WORKERS) --force "$(FORCE)" --trust "$(TRUST)"
+roster: .venv/.marking  ## who is in the class: make roster FROM=class.csv (Canvas, Moodle, Blackboard, or id,name)
+	$(MARKING) roster --from "$(FROM)"
+
+assign-to: .venv/.marking  ## whose a file is: make assign-to LESSON=1 STUDENT=anna FILE=downloads/Untitled.ipynb
+	$(MARKING) assign-to $(LESSON) --student "$(STUDENT)" --file "$(FILE)"
+
+remove: .venv/.marking  ## take out a submission that is nobody's: make remove LESSON=1 STUDENT=anna
+	$(MARKING) remove $(LESSON) --student "$(STUDENT)"
+
+mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes STUDENT=anna)
+	$(MARKING) mark $(LESSON) --workers $(WORKERS) --force "$(FORCE)" --trust "$(TRUST)" --student "$(STUDENT)"
 
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 
 import marking_class as pupils
@@ -72,7 +73,7 @@ def result(room):
         entries = [gradebook.assignment_submissions(it.assignment) for it in room.lessons()]
         grades = sorted(
             (entry.student_id, it.name, it.auto_score, it.manual_score, it.needs_manual_grade)
-            for entry in sum(entries, [])
+            for entry in chain(*entries)
             for it in entry.notebooks[0].grades
         )
     pages = {

@@ -9,6 +9,7 @@ The commands stand in `tools.exercises.__main__`.
 
 from .bench import Bench, judge, marking, mutants, run_notebook
 from .release import (
+    RELEASES,
     ROOT,
     STUBS,
     answers,
@@ -24,6 +25,7 @@ from .release import (
 from .strength import idle_checks
 
 __all__ = [
+    "RELEASES",
     "ROOT",
     "STUBS",
     "Bench",

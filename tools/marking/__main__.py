@@ -1,7 +1,10 @@
 """The instructor's commands; the Makefile has one line for each.
 
 python -m tools.marking assignment 1 --seed 7     a class's own numbers: what students get
+python -m tools.marking roster --from class.csv   who is in the class
 python -m tools.marking collect 1 --from FOLDER   or a learning platform's zip file
+python -m tools.marking assign-to 1 --student ID --file FILE    whose a file is, by hand
+python -m tools.marking remove 1 --student ID     a submission that is nobody's
 python -m tools.marking mark 1                    run the tests, each submission in a sandbox
 python -m tools.marking look                      JupyterLab with formgrader, for the free text
 python -m tools.marking handback 1                a page for every student, and marks.csv
@@ -15,10 +18,11 @@ from pathlib import Path
 
 from tools import exercises
 
-from . import pool, sandbox
+from . import decisions, pool, roster, sandbox
 from .classroom import Classroom
-from .collect import collect
+from .collect import collect, given
 from .feedback import hand_back
+from .files import printable
 from .run import mark
 
 
@@ -48,9 +52,18 @@ def _parser():
     part.add_argument("--source", type=Path, help="a notebook of your own")
     _add_force(part)
     part = _of_a_lesson(commands, "collect", do_collect)
-    part.add_argument("--from", dest="origin", type=Path, required=True)
+    part.add_argument("--from", dest="origin", required=True)
+    part = _of_a_lesson(commands, "assign-to", do_assign_to)
+    part.add_argument("--student", required=True)
+    part.add_argument("--file", required=True)
+    part = _of_a_lesson(commands, "remove", do_remove)
+    part.add_argument("--student", required=True)
+    part = commands.add_parser("roster")
+    part.set_defaults(do=do_roster)
+    part.add_argument("--from", dest="origin", required=True)
     part = _of_a_lesson(commands, "mark", do_mark)
     part.add_argument("--workers", type=int, default=1)
+    part.add_argument("--student", default="", help="only this one, and anew")
     part.add_argument("--seconds", type=int, default=60, help="for one cell")
     part.add_argument("--total", type=int, default=600, help="for one submission")
     part.add_argument("--trust", default="", help="mark without a sandbox")
@@ -77,14 +90,43 @@ def do_assignment(room, chosen):
     print(f"Give this to your students: {path}")
 
 
+def do_roster(room, chosen):
+    """Take a list of the class."""
+    content = given(chosen.origin, room).read_bytes()
+    students = roster.take(room, content)
+    platform = students[0].platform or "a table of our own"
+    print(f"{len(students)} students ({platform}): {room.folder / 'roster.csv'}")
+
+
 def do_collect(room, chosen):
     """Copy what the students handed in into the class's folder."""
-    done, left = collect(chosen.origin, room, room.lesson(chosen.lesson))
-    for student, what in done.items():
-        print(f"{student}: {what}")
-    for what in left:
-        print(f"LEFT OUT {what}")
-    print(f"{len(done)} students, {len(left)} files left out")
+    lesson = room.lesson(chosen.lesson)
+    result = collect(chosen.origin, room, lesson)
+    for student, what in result.done.items():
+        print(printable(f"{student}: {what}"))
+    for what in result.left:
+        print(printable(f"LEFT OUT {what}"))
+    for it in result.unclear:
+        print(printable(f"WHOSE? {it.student}: {it.reason}\n    {it.advice}"))
+    for it in result.nothing:
+        print(printable(f"NOTHING from {it.id} ({it.name})"))
+    print(
+        f"{len(result.done)} students, {len(result.left)} files left out, "
+        f"{len(result.unclear)} to be decided by you, {len(result.nothing)} handed in nothing"
+    )
+
+
+def do_assign_to(room, chosen):
+    """Give a file to a student by hand."""
+    lesson = room.lesson(chosen.lesson)
+    decisions.assign_to(room, lesson, chosen.student, chosen.file)
+    print(f"{chosen.student} has this file now: make mark LESSON={chosen.lesson}")
+
+
+def do_remove(room, chosen):
+    """Take a misplaced submission out."""
+    decisions.remove(room, room.lesson(chosen.lesson), chosen.student)
+    print(f"{chosen.student} has handed in nothing of lesson {chosen.lesson} now")
 
 
 def do_mark(room, chosen):
@@ -95,7 +137,12 @@ def do_mark(room, chosen):
         raise SystemExit(str(why)) from None
     limits = {"seconds": chosen.seconds, "total": chosen.total}
     lesson, force = room.lesson(chosen.lesson), chosen.force == "yes"
-    results = mark(room, lesson, kernel, chosen.workers, force, **limits)
+    only = {chosen.student} - {""}
+    if only and not only & set(room.students(lesson)):
+        raise SystemExit(
+            f"STUDENT={chosen.student} has handed in nothing of lesson {chosen.lesson}"
+        )
+    results = mark(room, lesson, kernel, chosen.workers, force or bool(only), **limits, only=only)
     failed = sum(bool(why) for why in results.values())
     print(f"{len(results)} marked anew, {failed} of them failed: read those yourself")
     if failed:

@@ -45,6 +45,9 @@ def read(content):
     RuntimeError
         If it is none; the message is for whoever marks.
     """
+    if content.startswith(b"TOO LARGE "):
+        size = int(content.split()[2]) / 1e6
+        raise RuntimeError(f"the file has {size:.0f} MB; a notebook may have 10")
     text = content.removeprefix(codecs.BOM_UTF8)
     if not text.strip():
         raise RuntimeError("the file is empty")

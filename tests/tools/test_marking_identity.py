@@ -1,0 +1,356 @@
+"""Whose a file is, and of which lesson: platforms' layouts, the roster, and what is asked."""
+
+import csv
+import io
+import json
+import os
+import zipfile
+
+import marking_class as pupils
+import nbformat
+import pytest
+
+from tools import exercises
+from tools.marking import collect as collecting
+from tools.marking import decisions, layouts, roster, sandbox, sources
+from tools.marking.__main__ import main
+from tools.marking.classroom import Classroom, Lesson
+
+sandbox.prepare()  # nbgrader needs alembic on the path to make a gradebook
+pytestmark = pytest.mark.marking
+LESSON = Lesson(*pupils.NAME)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory):
+    """A class with the small assignment, and the bytes of a notebook for each person."""
+    folder = tmp_path_factory.mktemp("identity")
+    source = folder / LESSON.assignment / f"{LESSON.notebook}.ipynb"
+    source.parent.mkdir()
+    nbformat.write(pupils.assignment("import sys  # the set-up cell of the small class"), source)
+    notebook = exercises.student_version(nbformat.read(source, as_version=4), 7)
+
+    def of(person, text="It overshoots."):
+        nb = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+        pupils.answer(nb, pupils.RIGHT, f"{text} ({person})")
+        return nbformat.writes(nb).encode()
+
+    return source, exercises.written(notebook), of
+
+
+@pytest.fixture
+def room(released, tmp_path):
+    room = Classroom(tmp_path / "class")
+    for step, text in zip(("source", "release"), (released[0].read_text(), released[1])):
+        path = room.file(step, LESSON)
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+    return room
+
+
+@pytest.fixture
+def of(released):
+    return released[2]
+
+
+ROSTER = b"id,name\nanna,Anna Berg\nbert,Bert M\xc3\xbcller\nzoe,Zo\xc3\xab M\xc3\xbcller\n"
+
+
+def handed_in(folder, files):
+    for place, content in files.items():
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def zipped(files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for place, content in files.items():
+            archive.writestr(place, content)
+    return packed.getvalue()
+
+
+def who(room, student):
+    nb = nbformat.read(room.file("submitted", LESSON, student), as_version=4)
+    return pupils.cell(nb, "free_text").source.split("(")[1].rstrip(")")
+
+
+@pytest.mark.parametrize("rule", layouts.RULES, ids=lambda rule: rule.example[:40])
+def test_each_rule_reads_its_example(rule):
+    whose = layouts.whose(rule.example)
+    assert whose.platform == rule.platform
+    assert {name: getattr(whose, name) for name in rule.found} == rule.found
+    others = {"late": False, "time": "", "number": 0}
+    assert all(getattr(whose, it) == others[it] for it in others if it not in rule.found)
+
+
+LAYOUTS = {
+    "canvas": ["bergannа_1_1_x.py", "berganna_11_901_exercises_01.ipynb",
+               "mullerbert_LATE_12_902_exercises_01-1.ipynb", "mullerzoe_13_903_Untitled.ipynb"],
+    "moodle": ["Anna Berg_11_assignsubmission_file_/exercises_01.ipynb",
+               "Bert Müller_12_assignsubmission_file_/Copy of exercises_01.ipynb",
+               "Zoë Müller_13_assignsubmission_file_/my/own/exercises_01 (1).ipynb"],
+    "moodle, flat": ["Anna Berg_11_assignsubmission_file_exercises_01.ipynb",
+                     "Bert Müller_12_assignsubmission_file_a_b.ipynb",
+                     "Zoë Müller_13_assignsubmission_file_exercises_01.IPYNB"],
+    "blackboard": ["Exercises 1_anna_attempt_2026-11-20-10-11-12_exercises_01.ipynb",
+                   "Exercises 1_bert_attempt_2026-11-20-10-11-12_exercises_01.ipynb.txt",
+                   "Exercises 1_zoe_attempt_2026-11-21-10-11-12_exercises_01.ipynb",
+                   "Exercises 1_zoe_attempt_2026-11-21-10-11-12.txt"],
+    "google": ["Exercises 1/Anna Berg - exercises_01.ipynb",
+               "Exercises 1/exercises_01 - Bert Müller.ipynb",
+               "Exercises 1/Zoë Müller - Kopie von exercises_01.ipynb"],
+    "github": [f"exercises-1-submissions/exercises-1-{it}/exercises_01.ipynb"
+               for it in ("anna", "bert", "zoe")],
+    "folders": ["anna/my_exercises_01.ipynb", "bert/my_exercises_01.ipynb", "zoe/Untitled.ipynb"],
+    "files": ["anna_exercises_01.ipynb", "Bert Müller - exercises_01 (3).ipynb",
+              "zoe-exercises_01-Copy1.ipynb"],
+    "nested": ["anna/work.zip/deep/exercises_01.ipynb", "bert/exercises_01.ipynb",
+               "Zoë Müller_13_assignsubmission_file_/all.zip/exercises_01.ipynb"],
+}  # fmt: skip
+
+
+def packed_like(places, of):
+    """Return the files of a layout; what is to lie in a zip file within lies there."""
+    files = {}
+    for place, person in zip(
+        [it for it in places if "ipynb" in it.lower()], ("anna", "bert", "zoe")
+    ):
+        outer, inner, name = place.partition(".zip/")
+        content = zipped({name: of(person)}) if inner else of(person)
+        files[outer + ".zip" if inner else place] = content
+    return files | {it: b"x" for it in places if "ipynb" not in it.lower()}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("packed", [True, False])
+def test_everyone_gets_their_own_file_with_a_roster(room, of, tmp_path, layout, packed):
+    roster.take(room, ROSTER)
+    files = packed_like(LAYOUTS[layout], of)
+    if packed:
+        origin = tmp_path / "all.zip"
+        origin.write_bytes(zipped(files))
+    else:
+        origin = handed_in(tmp_path / "in", files)
+    result = collecting.collect(origin, room, LESSON)
+    assert (set(result.done), result.unclear, result.nothing) == ({"anna", "bert", "zoe"}, [], [])
+    assert [who(room, it) for it in ("anna", "bert", "zoe")] == ["anna", "bert", "zoe"]
+    rows = {row["student"]: row for row in collecting.attempts(room)}
+    assert (rows["bert"]["late"] == "yes") == (layout == "canvas")
+    if layout == "blackboard":
+        assert rows["zoe"]["handed in"] == "2026-11-21 10:11:12"
+
+
+@pytest.mark.parametrize("layout", set(LAYOUTS) - {"nested"})
+def test_nobody_becomes_somebody_else_without_a_roster(room, of, tmp_path, layout):
+    origin = handed_in(tmp_path / "in", packed_like(LAYOUTS[layout], of))
+    result = collecting.collect(origin, room, LESSON)
+    assert len(result.done) == 3
+    assert sorted(who(room, it) for it in result.done) == ["anna", "bert", "zoe"]
+
+
+def test_attempts_of_one_student_are_one_student(room, of, tmp_path):
+    title = "Exercises 1_ann_b_attempt_2026-11-20-10-11-"
+    files = {
+        f"{title}12_exercises_01.ipynb": of("first"),
+        f"{title}44_exercises_01.ipynb": of("last"),
+        "Exercises 1_bob_attempt_2026-11-20-10-11-12_exercises_01.ipynb": of("bob"),
+    }
+    roster.take(room, b"id,name\nann_b,Ann B\nbob,Bob\nb,Another\n")
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert (who(room, "ann_b"), who(room, "bob"), len(result.done)) == ("last", "bob", 2)
+    rows = [(row["handed in"][-2:], row["taken"]) for row in collecting.attempts(room)]
+    assert ("12", "") in rows
+    assert ("44", "yes") in rows
+    assert [it.id for it in result.nothing] == ["b"]
+
+
+def test_the_notebook_knows_its_lesson(room, of, tmp_path):
+    other = exercises.written(exercises.student_version(exercises.source(2))).encode()
+    files = {
+        "anna/exercises_01.ipynb": of("anna"), "anna/exercises_02.ipynb": other,
+        "anna/Untitled.ipynb": nbformat.writes(nbformat.v4.new_notebook()).encode(),
+        "bert/exercises_01.ipynb": other, "anna/.ipynb_checkpoints/exercises_01.ipynb": of("old"),
+        "bert/notes.py": b"print()",
+    }  # fmt: skip
+    folder = handed_in(tmp_path / "in", files)
+    for place in files:
+        newer = 2_000_000_000 if "anna/exercises_01" not in place else 1_000_000_000
+        os.utime(folder / place, (newer, newer))
+    result = collecting.collect(folder, room, LESSON)
+    assert set(result.done) == {"anna"}
+    assert who(room, "anna") == "anna"
+    left = "\n".join(result.left)
+    assert "bert/exercises_01.ipynb: it is a notebook of lesson 2" in left
+    assert "anna/Untitled.ipynb: it holds nothing" in left
+    assert "bert/notes.py: not a notebook" in left
+
+
+def test_a_newer_damaged_file_does_not_win(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    files = {"anna/exercises_01.ipynb": of("anna"), "anna/exercises_01 (1).ipynb": b'{"cells": ['}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert who(room, "anna") == "anna"
+    assert "exercises_01 (1).ipynb is newer, but it is damaged" in result.done["anna"]
+
+
+UNCLEAR = {
+    "a Drive folder": ["exercises_01.ipynb", "exercises_01(1).ipynb", "exercises_01(2).ipynb"],
+    "one folder for all": ["x/exercises_01.ipynb", "x/exercises_01(1).ipynb"],
+    "names beside a folder": ["all/anna_exercises_01.ipynb", "all/bert_exercises_01.ipynb",
+                              "old/cleo_exercises_01.ipynb"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_what_is_unclear_is_asked_and_not_guessed(room, of, tmp_path, case):
+    files = {place: of(place) for place in UNCLEAR[case]}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert len(result.done) + len(result.unclear) == len(files)
+    assert len(result.unclear) >= 2
+    assert all("make assign-to LESSON=1" in it.advice for it in result.unclear)
+    with open(room.folder / "problems.csv", encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(result.unclear)
+
+
+def test_two_people_of_one_name_are_asked(room, of, tmp_path):
+    roster.take(room, b"id,name\na1,Anna Berg\na2,Anna Berg\n")
+    files = {"Anna Berg - exercises_01.ipynb": of("?"), "Carla - exercises_01.ipynb": of("?")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert result.done == {}
+    reasons = sorted(it.reason for it in result.unclear)
+    assert reasons == ["Anna Berg may be a1, a2", "Carla is not in the roster"]
+    assert {it.id for it in result.nothing} == {"a1", "a2"}
+
+
+def test_a_person_puts_right_what_is_wrong(room, of, tmp_path, capsys):
+    roster.take(room, ROSTER)
+    files = {"all/exercises_01.ipynb": of("zoe"), "all/exercises_01(1).ipynb": of("bert"),
+             "anna/exercises_01.ipynb": of("nobody")}  # fmt: skip
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(zipped(files))
+    folder = ["--class", str(room.folder)]
+    main([*folder, "collect", "1", "--from", str(origin)])
+    told = capsys.readouterr().out
+    assert "2 to be decided by you, 2 handed in nothing" in told
+    main(
+        [
+            *folder,
+            "assign-to",
+            "1",
+            "--student",
+            "zoe",
+            "--file",
+            f"{origin}/all/exercises_01.ipynb",
+        ]
+    )
+    main([*folder, "remove", "1", "--student", "anna"])
+    assert room.students(LESSON) == ["zoe"]
+    result = collecting.collect(origin, room, LESSON)
+    assert room.students(LESSON) == ["zoe"]
+    assert result.done == {"zoe": "unchanged"}
+    assert any("anna/exercises_01.ipynb: removed by hand" in it for it in result.left)
+    for student, file, why in (
+        ("zoe", "nowhere.ipynb", "does not exist"), ("carla", str(origin), "not in the roster"),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit, match=why):
+            decisions.assign_to(room, LESSON, student, file)
+    with pytest.raises(SystemExit, match="handed in nothing"):
+        decisions.remove(room, LESSON, "bert")
+
+
+@pytest.mark.parametrize("origin", ["", ".", " ", "nowhere", "{class}", "{class}/source"])
+def test_from_must_say_something(room, origin):
+    with pytest.raises(SystemExit, match="FROM="):
+        collecting.collect(origin.format(**{"class": room.folder}), room, LESSON)
+
+
+CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,Exercises 1 (777),Current Score
+    Points Possible,,,,,11,(read only)
+"Berg, Anna",11,S-1,anna@uni.edu,Monday,,
+"Müller, Zoë",13,S-3,zoe@uni.edu,Monday,,
+"Student, Test",99,,x,Monday,,
+"""
+MOODLE = """First name,Last name,ID number,Email address,Groups
+Anna,Berg,S-1,anna@uni.edu,Blue
+Zoë,Müller,,zoe@uni.edu,Red
+"""
+BLACKBOARD = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\n"Berg"\t"Anna"\t"anna"\t"S-1"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (CANVAS.encode(), [("anna@uni.edu", "Berg, Anna"), ("zoe@uni.edu", "Müller, Zoë")]),
+        (MOODLE.encode("utf-8-sig"), [("S-1", "Berg, Anna"), ("zoe", "Müller, Zoë")]),
+        (BLACKBOARD.encode("utf-16"), [("anna", "Berg, Anna")]),
+        (ROSTER[8:], [("anna", "Anna Berg"), ("bert", "Bert Müller"), ("zoe", "Zoë Müller")]),
+        ("id;name\nb1;Zoë".encode("cp1252"), [("b1", "Zoë")]),
+    ],
+    ids=["canvas", "moodle", "blackboard", "two columns", "semicolons"],
+)
+def test_a_roster_is_read_as_it_is_exported(room, content, wanted):
+    roster.take(room, content)
+    assert [(it.id, it.name) for it in roster.load(room).values()] == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "empty"),
+        (b"id,name\n", "nobody"),
+        (b"a,A\nA,B\n", "more than once"),
+        (b",x\n", "no id"),
+    ],
+)
+def test_a_roster_that_cannot_be_used_is_refused(room, content, why):
+    with pytest.raises(SystemExit, match=why):
+        roster.take(room, content)
+
+
+def test_groups_and_extensions_written_by_a_person_stay(room):
+    roster.take(room, ROSTER)
+    path = room.folder / "roster.csv"
+    text = path.read_text(encoding="utf-8").replace(
+        "zoe,Zoë Müller,,,,,,,,", "zoe,Zoë Müller,,,,,,red,3,"
+    )
+    path.write_text(text, encoding="utf-8")
+    roster.take(room, ROSTER)
+    assert (roster.load(room)["zoe"].group, roster.load(room)["zoe"].extension) == ("red", "3")
+
+
+def test_a_zip_file_is_never_in_memory_as_a_whole(room, of, tmp_path):
+    import tracemalloc
+
+    files = {f"s{n:03d}/exercises_01.ipynb": of(n) + b" " * 8_000_000 for n in range(20)}
+    inner = {f"z{n}/a.zip": zipped({"big.ipynb": bytes(190_000_000)}) for n in range(2)}
+    origin = tmp_path / "all.zip"
+    origin.write_bytes(zipped(files | inner))
+    assert origin.stat().st_size < 3_000_000
+    del files
+    tracemalloc.start()
+    result = collecting.collect(origin, room, LESSON)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(result.done) == 22
+    assert peak < 150_000_000
+
+
+def test_a_file_that_is_too_large_is_told_and_not_stored(room, of, tmp_path):
+    origin = handed_in(tmp_path / "in", {"anna/exercises_01.ipynb": b" " * (sources.LARGEST + 1)})
+    result = collecting.collect(origin, room, LESSON)
+    assert "it has 10 MB; a notebook may have 10" in result.done["anna"]
+    assert room.file("submitted", LESSON, "anna").stat().st_size < 100
+
+
+def test_names_command_no_terminal(room, of, tmp_path, capsys):
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(
+        zipped({"\x1b[2Jboo\n/x.py": b"", "\x1b]0;owned\x07/exercises_01.ipynb": of("x")})
+    )
+    main(["--class", str(room.folder), "collect", "1", "--from", str(origin)])
+    printed = capsys.readouterr().out
+    assert not set(printed) & {"\x1b", "\x07"}
+    assert "?[2Jboo" in printed

@@ -1,0 +1,218 @@
+"""Who is in the class: read from a platform's own export, and matched with what it hands over."""
+
+import csv
+import io
+import re
+import unicodedata
+from typing import NamedTuple
+
+from .files import as_csv, locked, write_whole
+
+KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
+PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
+    "canvas": {
+        "known by": ("Student", "ID", "SIS Login ID"),
+        "id": ("SIS Login ID", "SIS User ID", "ID"), "name": ("Student",), "number": ("ID",),
+        "login": ("SIS Login ID",), "sis": ("SIS User ID",), "section": ("Section",),
+        "group": ("Group",),
+    },
+    "blackboard": {
+        "known by": ("Last Name", "First Name", "Username"),
+        "id": ("Username",), "last": ("Last Name",), "first": ("First Name",),
+        "login": ("Username",), "sis": ("Student ID",),
+    },
+    "moodle": {
+        "known by": ("Email address",),
+        "id": ("Username", "ID number", "Email address"), "name": ("Full name",),
+        "last": ("Last name", "Surname"), "first": ("First name",), "login": ("Username",),
+        "email": ("Email address",), "sis": ("ID number",), "number": ("Identifier",),
+        "group": ("Groups", "Group"),
+    },
+}  # fmt: skip
+
+
+class Student(NamedTuple):
+    """A row of the roster.
+
+    `id` names the student in the class's folder; `number` and `sis` are the platform's.
+    `extension` is in days.
+    """
+
+    id: str
+    name: str = ""
+    login: str = ""
+    email: str = ""
+    number: str = ""
+    sis: str = ""
+    section: str = ""
+    group: str = ""
+    extension: str = ""
+    platform: str = ""
+
+
+def read_export(content):
+    """Return the students of a platform's export, or of a table with the columns id and name.
+
+    Parameters
+    ----------
+    content : bytes
+        Comma, semicolon or tab between columns; UTF-8 or UTF-16.
+
+    Raises
+    ------
+    SystemExit
+        If there is nobody in it, an id is missing, or an id comes twice.
+    """
+    rows = [row for row in _table(content) if any(cell.strip() for cell in row)]
+    if not rows:
+        raise SystemExit("the roster is empty")
+    head = [cell.strip() for cell in rows[0]]
+    for platform, columns in PLATFORMS.items():
+        if all(name in head for name in columns["known by"]):
+            lines = [dict(zip(head, map(str.strip, row))) for row in rows[1:]]
+            students = [_student(it, columns, platform) for it in lines if not _is_no_one(it)]
+            break
+    else:
+        students = _plain(head, rows)
+    return _checked(students)
+
+
+def _table(content):
+    for code in (
+        ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    ):
+        try:
+            text = content.decode(code)
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        raise SystemExit("the roster is no text: save it as CSV in UTF-8")
+    first = text.split("\n", 1)[0]
+    delimiter = max("\t;,", key=first.count)
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def _is_no_one(line):
+    """Tell Canvas's rows that are no students: the points possible, and its test student."""
+    name = line.get("Student", "x")
+    return name.strip() in ("Points Possible", "Student, Test", "")
+
+
+def _student(line, columns, platform):
+    def first(field):
+        return next((line[it] for it in columns.get(field, ()) if line.get(it)), "")
+
+    own = {field: first(field) for field in Student._fields if field in columns}
+    own["id"] = own["id"].split("@")[0] if platform == "moodle" else own["id"]
+    own["name"] = own.get("name") or f"{first('last')}, {first('first')}".strip(", ")
+    return Student(**{**own, "platform": platform})
+
+
+def _plain(head, rows):
+    """Read a table of our own: named columns, or the id first and the name second."""
+    names = [it.lower() for it in head]
+    if "id" in names:
+        known = [it for it in names if it in Student._fields]
+        lines = [dict(zip(names, map(str.strip, row))) for row in rows[1:]]
+        return [Student(**{it: line.get(it, "") for it in known}) for line in lines]
+    return [Student(*[cell.strip() for cell in row[:2]]) for row in rows]
+
+
+def _checked(students):
+    if not students:
+        raise SystemExit("the roster has a head, and nobody below it")
+    missing = [it.name for it in students if not it.id]
+    if missing:
+        raise SystemExit(f"the roster has no id for {', '.join(missing[:5])}")
+    students = [it._replace(id=safe(it.id)) for it in students]
+    ids = [it.id.lower() for it in students]
+    twice = sorted({it for it in ids if ids.count(it) > 1})
+    if twice:
+        raise SystemExit(f"the roster has an id more than once: {', '.join(twice[:5])}")
+    return students
+
+
+def safe(raw):
+    """Return a name that can stand in a path, a pattern and a table.
+
+    Examples
+    --------
+    >>> safe("../=cmd"), safe("Zoë Müller"), safe("a@b.edu")
+    ('cmd', 'Zoë_Müller', 'a@b.edu')
+    """
+    name = unicodedata.normalize("NFC", raw)
+    return re.sub(r"[^\w.@-]+", "_", name).strip("._-@")[:80] or "nobody"
+
+
+def load(classroom):
+    """Return the class's roster, by id; empty if there is none."""
+    path = classroom.folder / "roster.csv"
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    known = Student._fields
+    return {row["id"]: Student(**{it: row.get(it) or "" for it in known}) for row in rows}
+
+
+def take(classroom, content):
+    """Make an export the class's roster; groups and extensions written by a person stay."""
+    students = read_export(content)
+    with locked(classroom):
+        before = load(classroom)
+        for place, student in enumerate(students):
+            old = before.get(student.id, student)
+            kept = {it: getattr(student, it) or getattr(old, it) for it in KEPT}
+            students[place] = student._replace(**kept)
+        text = as_csv(Student._fields, [it._asdict() for it in students])
+        write_whole(classroom, classroom.folder / "roster.csv", text)
+    return students
+
+
+def plain(name):
+    """Return the letters of a name without accents, its words in the order of the alphabet.
+
+    Examples
+    --------
+    >>> plain("Müller, Zoë") == plain("zoe muller")
+    True
+    """
+    return tuple(sorted(_words(name)))
+
+
+def _words(name):
+    letters = unicodedata.normalize("NFKD", name.casefold().replace("ß", "ss"))
+    return re.findall(r"[^\W_]+", "".join(it for it in letters if not unicodedata.combining(it)))
+
+
+def matches(students, found):
+    """Return the students whom a `Whose` may mean: ids first, names only where no id is known."""
+    ids = {found.id.lower()} - {""}
+    if found.platform == "blackboard" and found.title:
+        words = found.title.split("_")  # a user name may hold what separates it from the title
+        ids |= {"_".join([*words[k:], found.id]).lower() for k in range(1, len(words))}
+    if found.platform in ("folder", "file", "common"):
+        ids |= {found.name.lower(), safe(found.name).lower()}
+    by_id = [it for it in students if ids & _ids(it)]
+    if by_id:
+        longest = max(by_id, key=lambda it: len(it.id))
+        return [longest] if found.platform == "blackboard" else by_id
+    wanted = plain(found.name)
+    by_name = [it for it in students if wanted and plain(it.name) == wanted]
+    return by_name or [it for it in students if wanted and _run_together(it) == "".join(wanted)]
+
+
+def _ids(student):
+    own = (student.id, student.login, student.email, student.email.split("@")[0], student.number)
+    own += (student.sis, student.number.removeprefix("Participant "))
+    return {it.lower() for it in own if it}
+
+
+def _run_together(student):
+    """Return a name as Canvas writes it: the family name first, nothing between."""
+    family, _, given = student.name.partition(",")
+    if not given:
+        *first, family = student.name.split() or [""]
+        given = " ".join(first)
+    return "".join(_words(family) + _words(given))
