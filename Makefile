@@ -80,8 +80,8 @@ mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)
 
-handback: .venv/.marking  ## a page for every student, and marks.csv: make handback LESSON=1
-	$(MARKING) handback $(LESSON)
+handback: .venv/.marking  ## pages and marks: make handback LESSON=1 (DUE=2026-11-20 LATE="10% a day, at most 5 days")
+	$(MARKING) handback $(LESSON) --due "$(DUE)" --late "$(LATE)"
 
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)

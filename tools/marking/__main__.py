@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools import exercises
 
-from . import decisions, pool, roster, sandbox
+from . import decisions, lateness, pool, roster, sandbox
 from .classroom import Classroom
 from .collect import collect, given
 from .feedback import hand_back
@@ -68,7 +68,9 @@ def _parser():
     part.add_argument("--total", type=int, default=600, help="for one submission")
     part.add_argument("--trust", default="", help="mark without a sandbox")
     _add_force(part)
-    _of_a_lesson(commands, "handback", do_handback)
+    part = _of_a_lesson(commands, "handback", do_handback)
+    part.add_argument("--due", default="", help="the deadline, such as '2026-11-20 18:00'")
+    part.add_argument("--late", default="", help=f"such as {lateness.EXAMPLE}")
     return parser
 
 
@@ -160,10 +162,13 @@ def do_look(room, chosen):
 def do_handback(room, chosen):
     """Write the students' pages and the table."""
     lesson = room.lesson(chosen.lesson)
+    lateness.set_rule(room, lesson, chosen.due, chosen.late)
     rows = hand_back(room, lesson)
     for status, number in Counter(row["status"] for row in rows).items():
         print(f"{number} {status}")
-    print(f"{room.folder / 'marks.csv'} and {room.folder / 'feedback'}/*/{lesson.assignment}")
+    for path in [room.folder / "marks.csv", *sorted(room.folder.glob("marks_for_*.csv"))]:
+        print(path)
+    print(room.folder / f"feedback_{lesson.notebook}.zip")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade
 from tqdm import tqdm
 
-from . import marks
+from . import marks, platforms
 from .files import Problem, locked, note_problems, printable, write_whole
 
 POLICY = (
@@ -117,6 +117,8 @@ def hand_back(classroom, lesson, tell=None):
             path = classroom.file("feedback", lesson, row["student"])
             write_whole(classroom, path, harmless(page))
         marks.write(classroom)
+        platforms.marks_file(classroom, marks.table_of(classroom))
+        platforms.pages_file(classroom, lesson)
         note_problems(classroom, "handback", lesson, problems)
     for problem in problems:
         (tell or print)(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
@@ -130,6 +132,9 @@ def _page_of(classroom, lesson, row, released, exporter):
     page = page.replace("Score: nan /", "waiting for your instructor: /")
     if any(row[name] is None for name in marks.questions(classroom, lesson)):
         page = page.replace("(Score: ", "(Score so far: ", 1)
+    if row.get("penalty"):
+        words = html.escape(f"{row['late']}: {row['penalty']} points; {row['total']} points stay")
+        page = page.replace("</h4>", f"</h4><p>{words}</p>", 1)
     return page
 
 

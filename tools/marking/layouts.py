@@ -25,14 +25,20 @@ class Rule(NamedTuple):
 RULES = (
     Rule(
         "moodle",
-        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+_(?P<file>.*)",
+        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
         "Zoë Müller_4711_assignsubmission_file_/exercises_01.ipynb",
         {"name": "Zoë Müller", "id": "4711"},
     ),
     Rule(
         "moodle",
-        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+_(?P<file>.*)",
+        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
         "Zoë Müller_4711_assignsubmission_file_exercises_01.ipynb",
+        {"name": "Zoë Müller", "id": "4711"},
+    ),
+    Rule(  # since Moodle 4.1 without the last underscore
+        "moodle",
+        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
+        "Zoë Müller_4711_assignsubmission_file/exercises_01.ipynb",
         {"name": "Zoë Müller", "id": "4711"},
     ),
     Rule(

@@ -5,9 +5,11 @@ from functools import lru_cache
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import keep
+from . import keep, lateness, roster
+from .collect import attempts
 from .files import as_csv, write_whole
 
+NOTHING = "nothing handed in"
 FAILED, SUSPICIOUS, WAITING, DONE = "failed", "suspicious", "needs marking", "done"
 
 
@@ -17,31 +19,61 @@ def write(classroom, path=None, gradebook=None):
     A row a student; each assigned lesson has columns of its own, which begin with its number:
     status, marks of each question, total, maximum and notes. `total` sums the lessons.
     """
-    lessons = classroom.lessons()
-    with Gradebook(classroom.gradebook) as own:
-        book = gradebook or own
-        tables = {it: rows(classroom, it, book) for it in lessons}
-    columns, table = ["student"], {}
+    tables = table_of(classroom, gradebook)
+    people = roster.load(classroom)
+    columns, table = ["student", "name", "group"], {}
     for lesson, lines in tables.items():
-        names = ["status", *questions(classroom, lesson), "total", "max", "notes"]
+        names = ["status", *questions(classroom, lesson), "penalty", "total", "max", "notes"]
         columns += [f"{lesson.number} {name}" for name in names]
         for line in lines:
             own = {f"{lesson.number} {name}": line.get(name) for name in names}
-            table.setdefault(line["student"], {"student": line["student"]}).update(own)
-    for student, line in table.items():
-        totals = [line.get(f"{lesson.number} total") for lesson in lessons]
-        table[student] = {**line, "total": sum(it for it in totals if it is not None)}
+            table.setdefault(line["student"], {}).update(own)
+    for student in {*table, *people}:
+        line, person = table.get(student, {}), people.get(student, roster.Student(student))
+        totals = [line.get(f"{lesson.number} total") or 0 for lesson in tables]
+        own = {"student": student, "name": person.name, "group": person.group}
+        lacking = {f"{it.number} status": NOTHING for it in tables} if person.name else {}
+        table[student] = {**lacking, **line, **own, "total": sum(totals)}
     result = [table[it] for it in sorted(table)]
     text = as_csv([*columns, "total"], result)
     write_whole(classroom, path or classroom.folder / "marks.csv", text)
     return result
 
 
+def table_of(classroom, gradebook=None):
+    """Return the rows of all lessons of the class, by lesson."""
+    with Gradebook(classroom.gradebook) as own:
+        return {it: rows(classroom, it, gradebook or own) for it in classroom.lessons()}
+
+
 def rows(classroom, lesson, gradebook=None):
     """Return the rows of a lesson: one for each student who handed it in."""
+    late = _lateness(classroom, lesson)
     with Gradebook(classroom.gradebook) as own:
         book = gradebook or own
-        return [_row_of(classroom, lesson, it, book) for it in classroom.students(lesson)]
+        found = [_row_of(classroom, lesson, it, book) for it in classroom.students(lesson)]
+    return [_after(row, late(row["student"])) for row in found]
+
+
+def _lateness(classroom, lesson):
+    """Return a function from a student to (share that is lost, words)."""
+    own = lateness.settings(classroom).get(lesson.number, {})
+    people, taken = roster.load(classroom), {}
+    for row in attempts(classroom):
+        if row["lesson"] == lesson.number and row["taken"]:
+            taken[row["student"]] = row
+    return lambda it: lateness.penalty(own, taken.get(it, {}), people.get(it))
+
+
+def _after(row, late):
+    """Return a row after what lateness costs."""
+    share, words = late
+    notes = "; ".join(filter(None, (row.get("notes", ""), words)))
+    if "total" not in row:
+        return {**row, "notes": notes}
+    lost = round(share * row["total"], 2)
+    total = round(row["total"] - lost, 2)
+    return {**row, "penalty": lost or None, "total": total, "notes": notes, "late": words}
 
 
 def _row_of(classroom, lesson, student, gradebook):
@@ -88,7 +120,10 @@ def row(classroom, lesson, student, gradebook):
     notes = [*suspicious, *(_asks(grades[name]) for name in waiting), *notes]
     scores = {name: score(grades[name]) for name in points}
     total = sum(score or 0 for score in scores.values())
-    return {**line, "status": status, **scores, "total": total, "notes": "; ".join(notes)}
+    return {
+        **line, "status": status, **scores, "total": total, "notes": "; ".join(notes),
+        "complete": not waiting,
+    }  # fmt: skip
 
 
 def score(grade):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import unicodedata
 from typing import NamedTuple
@@ -167,7 +168,15 @@ def take(classroom, content):
             students[place] = student._replace(**kept)
         text = as_csv(Student._fields, [it._asdict() for it in students])
         write_whole(classroom, classroom.folder / "roster.csv", text)
+        columns = json.dumps([cell.strip() for cell in _table(content)[0]])
+        write_whole(classroom, classroom.folder / "roster_columns.json", columns)
     return students
+
+
+def head(classroom):
+    """Return the columns of the export that the roster was taken from."""
+    path = classroom.folder / "roster_columns.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def plain(name):

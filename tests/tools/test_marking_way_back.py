@@ -1,0 +1,197 @@
+"""A round trip: a roster and files in; marks and pages out as the platform takes them."""
+
+import csv
+import io
+import zipfile
+from datetime import timedelta
+
+import marking_class as pupils
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from tools.marking import collect as collecting
+from tools.marking import feedback, keep, lateness, marks, one, restore, roster, sandbox
+from tools.marking.classroom import Classroom, Lesson
+
+sandbox.prepare()
+pytestmark = pytest.mark.marking
+LESSON = Lesson(*pupils.NAME)
+SCORES = {"test_1a": 2, "test_2a": 1, "test_2b": 2, "free_text": 0}
+
+
+@pytest.fixture(scope="session")
+def assigned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("way_back")
+    source = folder / LESSON.assignment / f"{LESSON.notebook}.ipynb"
+    source.parent.mkdir()
+    nbformat.write(pupils.assignment("import sys  # the small class's set-up cell"), source)
+    Classroom(folder / "class").assign(source, 7)
+    return folder / "class"
+
+
+@pytest.fixture
+def room(assigned, tmp_path):
+    import shutil
+
+    return Classroom(shutil.copytree(assigned, tmp_path / "class"))
+
+
+def handed_in(room, path, names):
+    """Write a platform's zip file, with an unanswered notebook under each name."""
+    content = room.file("release", LESSON).read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, name in enumerate(names):
+            text = content.decode().replace("CLASS_SEED = 7", f"CLASS_SEED = 7 # {number}")
+            archive.writestr(zipfile.ZipInfo(name, (2026, 11, 20, 12, 0, 0)), text)
+    return path
+
+
+def marked(room, scores):
+    """Keep marks without running anything."""
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    with Gradebook(room.gradebook) as gradebook:
+        for student in room.students(LESSON):
+            content = room.file("submitted", LESSON, student).read_bytes()
+            task = one.Task(student, content, *texts)
+            nb = restore.restored(restore.read(content), *restore.structure(*texts))
+            nb.metadata.marking["of"] = task.of
+            text = nbformat.writes(nb)
+            names = dict.fromkeys(SCORES, "x")
+            own = scores.get(student, SCORES)
+            result = one.Marked(student, task.of, "", text, own, ("free_text",), names)
+            keep.keep(room, LESSON, gradebook, result)
+
+
+def rows_of(path, delimiter=","):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def pages(room):
+    with zipfile.ZipFile(room.folder / f"feedback_{LESSON.notebook}.zip") as archive:
+        return archive.namelist()
+
+
+def trip(room, tmp_path, export, names, scores):
+    roster.take(room, export)
+    result = collecting.collect(handed_in(room, tmp_path / "all.zip", names), room, LESSON)
+    assert result.unclear == []
+    marked(room, scores)
+    feedback.hand_back(room, LESSON)
+
+
+WAITS = {**SCORES, "free_text": None}
+
+
+def test_canvas_takes_back_what_it_gave(room, tmp_path):
+    export = """Student,ID,SIS User ID,SIS Login ID,Section,Exercises 1 (777),Current Score
+    Points Possible,,,,,11,(read only)
+"Berg, Anna",11,S-1,anna@uni.edu,"Monday, early",,
+"Müller, Zoë",13,S-3,zoe@uni.edu,Monday,,
+"Nobody, Cleo",14,S-4,cleo@uni.edu,Monday,,
+"Student, Test",99,,x,Monday,,
+"""
+    names = ["berganna_11_901_exercises_01-2.ipynb", "mullerzoe_LATE_13_903_exercises_01.ipynb"]
+    trip(room, tmp_path, export.encode(), names, {"zoe@uni.edu": WAITS})
+    with open(room.folder / "marks_for_canvas.csv", encoding="utf-8", newline="") as file:
+        head, points, *lines = csv.reader(file)
+    wanted = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Exercises 1 (777)"]
+    assert head == wanted
+    assert (points[0].strip(), points[1:]) == ("Points Possible", ["", "", "", "", "8.0"])
+    assert lines[0] == ["Berg, Anna", "11", "S-1", "anna@uni.edu", "Monday, early", "5.0"]
+    assert [(line[1], line[5]) for line in lines[1:]] == [("13", ""), ("14", "")]
+    assert pages(room) == [name.replace(".ipynb", ".html") for name in names]
+    for name in pages(room):
+        numbers = [part for part in name.split("_") if part.isdigit()]
+        assert numbers[:2] in (["11", "901"], ["13", "903"])
+    table = {row["student"]: row for row in rows_of(room.folder / "marks.csv")}
+    assert "the platform calls it late" in table["zoe@uni.edu"]["01 notes"]
+    assert table["cleo@uni.edu"]["01 status"] == "nothing handed in"
+
+
+@pytest.mark.parametrize("form", ["_/{}", "/{}", "_{}"], ids=["folder", "since 4.1", "flat"])
+def test_moodle_takes_back_what_it_gave(room, tmp_path, form):
+    export = """First name,Last name,ID number,Email address
+Anna,Berg,S-1,anna@uni.edu
+Zoë,Müller,,zoe@uni.edu
+"""
+    people = ["Anna Berg_4711_assignsubmission_file", "Zoë Müller_4712_assignsubmission_file"]
+    names = [it + form.format("exercises_01.ipynb") for it in people]
+    trip(room, tmp_path, export.encode(), names, {})
+    rows = rows_of(room.folder / "marks_for_moodle.csv")
+    assert {row["Email address"]: row["exercises_01"] for row in rows} == {
+        "anna@uni.edu": "5.0", "zoe@uni.edu": "5.0",
+    }  # fmt: skip
+    assert [row["ID number"] for row in rows] == ["S-1", ""]
+    assert {_moodle_reads(name) for name in pages(room)} == {
+        ("4711", "exercises_01.html"), ("4712", "exercises_01.html"),
+    }  # fmt: skip
+
+
+def _moodle_reads(path):
+    """Return (participant, file name), as Moodle's importer of feedback files finds them."""
+    parts = path.split("/")
+    while parts:
+        info = parts.pop(0).split("_", 4)
+        if len(info) >= 4 and info[1].isdigit() and info[2:4] == ["assignsubmission", "file"]:
+            return info[1], "/".join([*info[4:], *parts]).lstrip("/")
+    return None
+
+
+def test_blackboard_takes_back_what_it_gave(room, tmp_path):
+    export = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\t'
+    export += '"Exercises 1 [Total Pts: 8 Score] |5150"\n'
+    export += '"Berg"\t"Anna"\t"anna"\t"S-1"\t""\n"Müller"\t"Zoë"\t"zoe_m"\t"S-3"\t""\n'
+    names = [
+        "Exercises 1_anna_attempt_2026-11-20-10-11-12_exercises_01.ipynb",
+        "Exercises 1_zoe_m_attempt_2026-11-23-10-11-12_exercises_01.ipynb",
+    ]
+    lateness.set_rule(room, LESSON, "2026-11-22", "10% a day, at most 5 days")
+    trip(room, tmp_path, export.encode("utf-16"), names, {})
+    text = (room.folder / "marks_for_blackboard.csv").read_text(encoding="utf-8")
+    assert all(line.startswith('"') for line in text.splitlines())
+    rows = list(csv.DictReader(io.StringIO(text)))
+    title = "Exercises 1 [Total Pts: 8 Score] |5150"
+    assert [(row["Username"], row["Last Name"], row[title]) for row in rows] == [
+        ("anna", "Berg", "5.0"), ("zoe_m", "Müller", "4.5"),
+    ]  # fmt: skip
+    page = room.file("feedback", LESSON, "zoe_m").read_text(encoding="utf-8")
+    assert "10% less: 0.5 points; 4.5 points stay" in page
+    assert len(pages(room)) == 2
+
+
+def test_an_extension_from_the_roster_counts(room, tmp_path):
+    names = ["anna/exercises_01.ipynb", "zoe/exercises_01.ipynb"]
+    lateness.set_rule(room, LESSON, "2026-11-18 12:00", "10% a day")
+    trip(room, tmp_path, b"id,name,extension\nanna,Anna,1\nzoe,Zoe,\n", names, {})
+    rows = {row["student"]: row for row in marks.rows(room, LESSON)}
+    assert (rows["anna"]["penalty"], rows["zoe"]["penalty"]) == (0.5, 1.0)
+    assert "after 1 days more" in rows["anna"]["notes"]
+    assert not (room.folder / "marks_for_canvas.csv").exists()
+    assert pages(room) == ["anna/exercises_01.html", "zoe/exercises_01.html"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "hours", "cost"),
+    [
+        ("10% a day, at most 5 days", 24 * 9, 0.5),
+        ("10% a day, at most 30%", 24 * 9, 0.3),
+        ("10% a day", 24 * 99, 1.0),
+        ("10% a day", 0.01, 0.1),
+        ("2.5% per hour", 3, 0.075),
+        ("10% a day", -5, 0.0),
+    ],
+)
+def test_a_rule_costs_what_it_says(rule, hours, cost):
+    assert lateness.read_rule(rule).cost(timedelta(hours=hours)) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("rule", ["10", "10% a week", "10% a day, at most 5 hours", "ten % a day"])
+def test_a_rule_that_is_not_understood_is_refused(room, rule):
+    with pytest.raises(SystemExit, match="LATE="):
+        lateness.set_rule(room, LESSON, "2026-11-18", rule)
+    with pytest.raises(SystemExit, match="DUE="):
+        lateness.set_rule(room, LESSON, "tomorrow", "")
+    with pytest.raises(SystemExit, match="needs a deadline"):
+        lateness.set_rule(room, LESSON, "", "10% a day")

@@ -1,0 +1,121 @@
+"""What late work costs, by a rule that the instructor says in one line."""
+
+import json
+import math
+import re
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from .files import write_whole
+
+RULE = (
+    r"(?P<percent>\d+(?:\.\d+)?) ?% (?:an?|per) (?P<unit>day|hour)"
+    r"(?:, at most (?P<most>\d+) ?(?P<what>days?|hours?|%))?"
+)
+EXAMPLE = '"10% a day, at most 5 days"'
+TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+
+
+class Rule(NamedTuple):
+    """What a day or an hour costs, as a share of the points earned, and how many count."""
+
+    share: float
+    unit: str
+    most: float
+
+    def cost(self, late):
+        """Return the share that is lost.
+
+        Parameters
+        ----------
+        late : timedelta
+            Each day (or hour) that has begun counts.
+
+        Examples
+        --------
+        >>> read_rule("10% a day, at most 5 days").cost(timedelta(hours=25))
+        0.2
+        """
+        units = math.ceil(late / timedelta(**{self.unit + "s": 1}))
+        return min(1.0, self.share * min(max(units, 0), self.most))
+
+
+def read_rule(words):
+    """Return the `Rule` that a line like "10% a day, at most 5 days" states."""
+    found = re.fullmatch(RULE, words.strip())
+    if not found:
+        raise SystemExit(f"LATE={words!r} is not understood; say it like {EXAMPLE}")
+    share, unit = float(found["percent"]) / 100, found["unit"]
+    most = math.inf
+    if found["most"]:
+        same = found["what"] == "%" or found["what"].rstrip("s") == unit
+        if not same:
+            raise SystemExit(f"LATE={words!r}: a rule by the {unit} says at most how many {unit}s")
+        most = float(found["most"])
+        most = most / 100 / share if found["what"] == "%" else most
+    return Rule(share, unit, most)
+
+
+def read_time(words):
+    """Return a time; a day without an hour ends at midnight."""
+    for form in TIMES:
+        try:
+            time = datetime.strptime(words.strip(), form)
+        except ValueError:
+            continue
+        return time + timedelta(days=1, seconds=-1) if form == TIMES[-1] else time
+    raise SystemExit(f"DUE={words!r} is no time; say it like 2026-11-20 or '2026-11-20 18:00'")
+
+
+def settings(classroom):
+    """Return the class's deadlines and rules, by lesson."""
+    path = classroom.folder / "lateness.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def set_rule(classroom, lesson, due="", late=""):
+    """Remember a lesson's deadline and rule; what is empty stays as it was."""
+    if due:
+        read_time(due)
+    if late:
+        read_rule(late)
+    known = settings(classroom)
+    own = known.get(lesson.number, {}) | {k: v for k, v in {"due": due, "late": late}.items() if v}
+    if own.get("late") and not own.get("due"):
+        raise SystemExit("LATE needs a deadline: DUE=2026-11-20")
+    if own:
+        text = json.dumps({**known, lesson.number: own}, indent=1)
+        write_whole(classroom, classroom.folder / "lateness.json", text)
+
+
+def penalty(own, attempt, student):
+    """Return (share of the points that is lost, words about it).
+
+    Parameters
+    ----------
+    own : dict
+        The lesson's `settings`.
+    attempt : dict
+        The row of `collected.csv` that was taken, or an empty dict.
+    student : Student or None
+        Whose extension counts.
+    """
+    told = "the platform calls it late" if attempt.get("late") else ""
+    if not own.get("due") or not attempt.get("handed in"):
+        return 0.0, told
+    days = float((student and student.extension) or 0)
+    due = read_time(own["due"]) + timedelta(days=days)
+    late = read_time(attempt["handed in"]) - due
+    if late <= timedelta(0):
+        return 0.0, told if not days else ""
+    extension = f" (after {days:g} days more)" if days else ""
+    words = f"late by {_words(late)}{extension}"
+    if not own.get("late"):
+        return 0.0, words
+    cost = read_rule(own["late"]).cost(late)
+    return cost, f"{words}: {100 * cost:.3g}% less"
+
+
+def _words(late):
+    hours = late / timedelta(hours=1)
+    return f"{hours / 24:.1f} days" if hours >= 24 else f"{max(hours, 0.1):.1f} hours"

@@ -1,0 +1,126 @@
+"""The way back: marks and pages in the form that the class's platform takes."""
+
+import csv
+import io
+import re
+import zipfile
+
+from . import collect, layouts, roster
+from .files import write_whole
+
+COLUMNS = {  # what each platform knows a student by in the file that it imports
+    "canvas": {
+        "Student": "name", "ID": "number", "SIS User ID": "sis", "SIS Login ID": "login",
+        "Section": "section",
+    },
+    "moodle": {
+        "Username": "login", "ID number": "sis", "Email address": "email", "Full name": "name",
+    },
+    "blackboard": {
+        "Last Name": "last", "First Name": "first", "Username": "login", "Student ID": "sis",
+    },
+}  # fmt: skip
+SAME = r"(?i)(?:exercises?|lesson|assignment|homework|übung|aufgabe)[ _-]*0*{number}\b"
+NOT_A_MARK = ("(read only)", "Score", "Grade", "Points", "Total")
+
+
+def marks_file(classroom, table):
+    """Write the file that the class's platform imports; return its path, or None.
+
+    Who is not marked in full has an empty cell, which changes nothing on the platform.
+
+    Parameters
+    ----------
+    classroom : Classroom
+    table : dict of Lesson to list of dict
+        The rows of the lessons' marks.
+    """
+    students = list(roster.load(classroom).values())
+    platform = next((it.platform for it in students if it.platform), "")
+    if not platform:
+        return None
+    titles = {it: column(it, roster.head(classroom)) for it in table}
+    wanted = {name: field for name, field in COLUMNS[platform].items() if _used(students, field)}
+    lines = [[*wanted, *titles.values()]]
+    if platform == "canvas":
+        most = [next((row["max"] for row in rows if "max" in row), "") for rows in table.values()]
+        lines.append(["    Points Possible", *[""] * (len(wanted) - 1), *most])
+    marks = [{row["student"]: row for row in rows} for rows in table.values()]
+    for student in students:
+        own = [_value(student, field) for field in wanted.values()]
+        lines.append([*own, *(_total(rows.get(student.id, {})) for rows in marks)])
+    text = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if platform == "blackboard" else csv.QUOTE_MINIMAL
+    csv.writer(text, quoting=quoting).writerows(lines)
+    path = classroom.folder / f"marks_for_{platform}.csv"
+    write_whole(classroom, path, text.getvalue())
+    return path
+
+
+def column(lesson, head):
+    """Return the title of a lesson's column: the platform's own, or the notebook's name."""
+    pattern = SAME.format(number=int(lesson.number))
+    same = [it for it in head if re.search(pattern, it) and not it.endswith(NOT_A_MARK)]
+    return same[0] if len(same) == 1 else lesson.notebook
+
+
+def _used(students, field):
+    return any(_value(it, field) for it in students) or field in ("name", "number", "sis", "login")
+
+
+def _value(student, field):
+    family, _, given = student.name.partition(",")
+    if field in ("last", "first"):
+        return (family if field == "last" else given).strip()
+    return getattr(student, field)
+
+
+def _total(row):
+    """Return the points of a row that waits for nobody, or an empty text."""
+    return row["total"] if row.get("complete") else ""
+
+
+def pages_file(classroom, lesson):
+    """Write all pages of a lesson into one zip file, named as the platform wants them back."""
+    path = classroom.folder / f"feedback_{lesson.notebook}.zip"
+    taken = {
+        row["student"]: row["file"]
+        for row in collect.attempts(classroom)
+        if row["lesson"] == lesson.number and row["taken"]
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for student in classroom.students(lesson):
+            page = classroom.file("feedback", lesson, student)
+            if page.exists():
+                name = page_name(taken.get(student, ""), student, lesson)
+                info = zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0))
+                archive.writestr(info, page.read_bytes(), zipfile.ZIP_DEFLATED)
+    write_whole(classroom, path, packed.getvalue())
+    return path
+
+
+def page_name(place, student, lesson):
+    """Return the name under which a platform takes a page for the file that it handed over.
+
+    Moodle looks at NAME_NUMBER_assignsubmission_file_, Canvas at the two numbers.
+
+    Examples
+    --------
+    >>> from tools.marking.classroom import Lesson
+    >>> one = Lesson("01_x", "exercises_01")
+    >>> page_name("Zoë M_47_assignsubmission_file_/Untitled.ipynb", "zoe", one)
+    'Zoë M_47_assignsubmission_file_/exercises_01.html'
+    >>> page_name("mzoe_LATE_1_2_exercises_01-1.ipynb", "zoe", one)
+    'mzoe_LATE_1_2_exercises_01-1.html'
+    """
+    name = lesson.notebook
+    for part in layouts.parts_of(place):
+        platform = layouts.whose(part).platform
+        moodle = re.match(r".+_\d+_assignsubmission_[a-z]+(?=_|$)_?", part)
+        if moodle:
+            folder = "/" if part == moodle[0] else ""
+            return f"{moodle[0]}{folder}{name}.html"
+        if platform in ("canvas", "blackboard"):
+            return re.sub(r"(?i)(\.ipynb(\.txt|\.json)?|\.zip)$", "", part) + ".html"
+    return f"{student}/{name}.html"
