@@ -60,28 +60,28 @@ site: .venv/.site  ## the course as web pages, from the stored notebooks, in _si
 	$(BIN)/python -m tools.site
 
 assignment: .venv/.marking  ## a class's own exercises: make assignment LESSON=1 SEED=7
-	$(MARKING) assignment $(LESSON) --seed $(SEED) --force "$(FORCE)"
+	$(MARKING) assignment "$(LESSON)" --seed="$(SEED)" --force "$(FORCE)"
 
 collect: .venv/.marking  ## what students handed in: make collect LESSON=1 FROM=folder-or-zip
-	$(MARKING) collect $(LESSON) --from "$(FROM)"
+	$(MARKING) collect "$(LESSON)" --from "$(FROM)"
 
 roster: .venv/.marking  ## who is in the class: make roster FROM=class.csv (Canvas, Moodle, Blackboard, or id,name)
 	$(MARKING) roster --from "$(FROM)"
 
 assign-to: .venv/.marking  ## whose a file is: make assign-to LESSON=1 STUDENT=anna FILE=downloads/Untitled.ipynb
-	$(MARKING) assign-to $(LESSON) --student "$(STUDENT)" --file "$(FILE)"
+	$(MARKING) assign-to "$(LESSON)" --student "$(STUDENT)" --file "$(FILE)"
 
 remove: .venv/.marking  ## take out a submission that is nobody's: make remove LESSON=1 STUDENT=anna
-	$(MARKING) remove $(LESSON) --student "$(STUDENT)"
+	$(MARKING) remove "$(LESSON)" --student "$(STUDENT)"
 
 mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes STUDENT=anna)
-	$(MARKING) mark $(LESSON) --workers $(WORKERS) --force "$(FORCE)" --trust "$(TRUST)" --student "$(STUDENT)"
+	$(MARKING) mark "$(LESSON)" --workers="$(WORKERS)" --force "$(FORCE)" --trust "$(TRUST)" --student "$(STUDENT)"
 
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)
 
 handback: .venv/.marking  ## pages and marks: make handback LESSON=1 (DUE=2026-11-20 LATE="10% a day, at most 5 days")
-	$(MARKING) handback $(LESSON) --due "$(DUE)" --late "$(LATE)"
+	$(MARKING) handback "$(LESSON)" --workers="$(WORKERS)" --due "$(DUE)" --late "$(LATE)"
 
 notebooks: .venv/.test  ## execute the lessons and store them (NOTEBOOKS="path ..." for some)
 	$(BIN)/python -m tools.notebooks $(NOTEBOOKS)

@@ -48,7 +48,7 @@ def _parser():
     part = commands.add_parser("look", epilog="Whatever else you say is handed on to JupyterLab.")
     part.set_defaults(do=do_look)
     part = _of_a_lesson(commands, "assignment", do_assignment)
-    part.add_argument("--seed", type=int, default=0, help="the class's numbers")
+    part.add_argument("--seed", type=_seed, default=0, help="the class's numbers")
     part.add_argument("--source", type=Path, help="a notebook of your own")
     _add_force(part)
     part = _of_a_lesson(commands, "collect", do_collect)
@@ -62,13 +62,14 @@ def _parser():
     part.set_defaults(do=do_roster)
     part.add_argument("--from", dest="origin", required=True)
     part = _of_a_lesson(commands, "mark", do_mark)
-    part.add_argument("--workers", type=int, default=1)
+    part.add_argument("--workers", type=_workers, default=1)
     part.add_argument("--student", default="", help="only this one, and anew")
     part.add_argument("--seconds", type=int, default=60, help="for one cell")
     part.add_argument("--total", type=int, default=600, help="for one submission")
     part.add_argument("--trust", default="", help="mark without a sandbox")
     _add_force(part)
     part = _of_a_lesson(commands, "handback", do_handback)
+    part.add_argument("--workers", type=_workers, default=1)
     part.add_argument("--due", default="", help="the deadline, such as '2026-11-20 18:00'")
     part.add_argument("--late", default="", help=f"such as {lateness.EXAMPLE}")
     return parser
@@ -77,8 +78,26 @@ def _parser():
 def _of_a_lesson(commands, name, do):
     part = commands.add_parser(name)
     part.set_defaults(do=do)
-    part.add_argument("lesson", type=int, help="the lesson's number")
+    part.add_argument("lesson", type=_lesson, help="the lesson's number")
     return part
+
+
+def _lesson(words):
+    if not words.isdigit():
+        raise SystemExit(f"LESSON={words}: say the number of a lesson, such as LESSON=1")
+    return int(words)
+
+
+def _workers(words):
+    if not words.isdigit() or int(words) < 1:
+        raise SystemExit(f"WORKERS={words}: how many submissions at a time, at least 1")
+    return int(words)
+
+
+def _seed(words):
+    if not words.isdigit() or int(words) >= 2**32:
+        raise SystemExit(f"SEED={words}: a whole number from 0 to {2**32 - 1}, please")
+    return int(words)
 
 
 def _add_force(part):
@@ -87,6 +106,10 @@ def _add_force(part):
 
 def do_assignment(room, chosen):
     """Write the class's own version of a lesson's exercises."""
+    known = exercises.lesson_numbers()
+    if not chosen.source and chosen.lesson not in known:
+        numbers = ", ".join(map(str, known))
+        raise SystemExit(f"LESSON={chosen.lesson} has no exercises; there are {numbers}")
     source = chosen.source or exercises.lesson_path(chosen.lesson)
     path = room.assign(source, chosen.seed, force=chosen.force == "yes")
     print(f"Give this to your students: {path}")
@@ -163,7 +186,7 @@ def do_handback(room, chosen):
     """Write the students' pages and the table."""
     lesson = room.lesson(chosen.lesson)
     lateness.set_rule(room, lesson, chosen.due, chosen.late)
-    rows = hand_back(room, lesson)
+    rows = hand_back(room, lesson, workers=chosen.workers)
     for status, number in Counter(row["status"] for row in rows).items():
         print(f"{number} {status}")
     for path in [room.folder / "marks.csv", *sorted(room.folder.glob("marks_for_*.csv"))]:

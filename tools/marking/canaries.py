@@ -31,7 +31,7 @@ HINTS = {
     "defines what equals": r"__(eq|ne|array|float|lt|gt|le|ge|bool|array_ufunc)__",
     "reaches out of Python": r"os\._exit|os\.kill|\bsubprocess\b|\bctypes\b|os\.system|\bsocket\b",
 }
-COURSE = r"^\s*((?:from|import)\s+(?:utils|lrsweep|course)\b.*)$"
+COURSE = r"^[ \t]*((?:from|import)[ \t]+(?:utils|lrsweep|course)\b.*)$"
 
 
 def plant(nb):
@@ -116,7 +116,8 @@ def hints(nb):
     """Return what a person should look at in the student's own cells, as sentences."""
     own = [cell for cell in nb.cells if is_solution(cell) or cell.id.startswith("extra-")]
     code = "\n".join(cell.source for cell in own if cell.cell_type == "code")
-    course = "\n".join(cell.source for cell in nb.cells if cell not in own)
+    mine = {id(cell) for cell in own}
+    course = "\n".join(cell.source for cell in nb.cells if id(cell) not in mine)
     found = [f"an answer {what}" for what, words in HINTS.items() if re.search(words, code)]
     for line in re.findall(COURSE, code, flags=re.MULTILINE):
         if line.strip() not in course:

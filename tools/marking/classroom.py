@@ -11,7 +11,7 @@ from traitlets.config import Config
 
 from tools import exercises
 
-from . import marks, restore, sandbox
+from . import marks, restore, runner, sandbox
 
 CONFIG = """# Written by `make assignment`: nbgrader's own buttons work as the course's commands do.
 import sys
@@ -149,7 +149,7 @@ def configuration(trust=None, seconds=60, total=600):
     config = Config(exercises.STUBS)
     config.Autograde.sanitize_preprocessors = [restore.RestoreCells]
     config.Autograde.autograde_preprocessors = [
-        sandbox.RunInSandbox,
+        runner.RunInSandbox,
         "nbgrader.preprocessors.SaveAutoGrades",
     ]
     config.Execute.timeout = seconds

@@ -5,6 +5,7 @@ import re
 from nbgrader.utils import is_grade, is_solution
 
 LINES, CHARACTERS, OUTPUTS = 200, 20_000, 40  # of one output; outputs of one cell
+MARKS, MARKS_IN_TEXT = "[]()*_`<>!#|\\~$&", 3_000  # Markdown's, which may cost time to the square
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
@@ -30,6 +31,9 @@ def text(source):
     >>> text("<script>").isascii()
     False
     """
+    source = source if len(source) <= CHARACTERS else source[:CHARACTERS] + "\n\n... cut here ..."
+    if sum(map(source.count, MARKS)) > MARKS_IN_TEXT:  # more than anyone writes: shown as it is
+        source = "".join(f"    {line}\n" for line in source.split("\n"))
     source = re.sub(r"<(?=[A-Za-z/!?])", "<" + INVISIBLE, source)
     source = re.sub(r"&(?=#|\w+;)", "&" + INVISIBLE, source)
     source = re.sub(r"(?i)(script|data)(?=[\s\\]*:)", r"\1" + INVISIBLE, source)
@@ -58,7 +62,7 @@ def output(out, cell):
             return None  # a warning is no wrong answer
         out.text = shortened(out.text)
     elif out.output_type == "error":
-        out.traceback = [shortened(line) for line in out.traceback[:LINES]]
+        out.traceback = shortened("\n".join(out.traceback[:LINES])).split("\n")
         out.evalue = shortened(str(out.evalue))
     elif is_grade(cell) and out.output_type == "execute_result":
         return None  # nbgrader would take a number for a part of the points

@@ -1,7 +1,10 @@
 """What a student gets back: marks and comments, no hidden test, and nothing that runs."""
 
+import contextlib
 import html
 import re
+from functools import cache
+from typing import NamedTuple
 
 import nbformat
 from nbconvert.exporters import HTMLExporter
@@ -10,17 +13,18 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade
 from tqdm import tqdm
 
-from . import marks, platforms
+from . import marks, platforms, pool
 from .files import Problem, locked, note_problems, printable, write_whole
 
 POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
     "style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'\">"
 )
-SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
+SCRIPT = re.compile(r"(?i)<script\b|</script\s{0,9}>")
 HIDDEN = "A hidden check failed: the same question with other numbers or an edge case."
 CUT = "(cut: it shows a hidden test)"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+SECONDS = 60  # for one page
 UNREADABLE = "the page has the marks alone; send the student what the formgrader shows"
 BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 
@@ -93,36 +97,54 @@ def _in_hidden_part(traceback, source):
     """Tell whether the line of the test at which an error arose is a hidden one."""
     if BEGIN not in source or "CellTimeoutError" in traceback:
         return False
-    place = re.search(r"(?:Cell In\[\d+\]|<ipython-input[^>]*>), line (\d+)", traceback)
+    place = re.search(r"(?:Cell In\[\d+\]|<ipython-input[^>\n]{0,80}>), line (\d+)", traceback)
     first = source[: source.index(BEGIN)].count("\n") + 1
     return place is None or int(place.group(1)) >= first
 
 
-def hand_back(classroom, lesson, tell=None):
-    """Write every student's page and the table of marks; return the rows of the lesson.
+class PageTask(NamedTuple):
+    """One page to make, in another process."""
 
-    A page that cannot be made is a row in `problems.csv`, and the student gets the marks alone.
+    student: str
+    folder: str
+    lesson: tuple
+    row: dict
+
+
+def hand_back(classroom, lesson, tell=print, workers=1):
+    """Write every student's page and the tables of marks; return the rows of the lesson.
+
+    A page that cannot be made, or takes minutes, is a row in `problems.csv`, and the student gets
+    the marks alone.
     """
     with locked(classroom):
         rows, problems = marks.rows(classroom, lesson), []
-        released = nbformat.read(classroom.file("release", lesson), as_version=4)
-        exporter = _exporter()
-        for row in tqdm(rows, unit="page", disable=None, leave=False):
-            try:
-                page = _page_of(classroom, lesson, row, released, exporter)
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                problems.append(Problem(row["student"], reason, UNREADABLE))
-                page = _marks_alone(lesson, row)
-            path = classroom.file("feedback", lesson, row["student"])
-            write_whole(classroom, path, harmless(page))
+        folder = str(classroom.folder)
+        tasks = [PageTask(row["student"], folder, lesson, row) for row in rows]
+        work = pool.in_processes(make_page, tasks, workers, SECONDS)
+        with contextlib.closing(work):
+            for task, made in tqdm(work, total=len(tasks), unit="page", disable=None, leave=False):
+                if isinstance(made, str):
+                    problems.append(Problem(task.student, made, UNREADABLE))
+                    made = (_marks_alone(lesson, task.row),)
+                path = classroom.file("feedback", lesson, task.student)
+                write_whole(classroom, path, harmless(made[0]))
         marks.write(classroom)
         platforms.marks_file(classroom, marks.table_of(classroom))
         platforms.pages_file(classroom, lesson)
         note_problems(classroom, "handback", lesson, problems)
     for problem in problems:
-        (tell or print)(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
+        tell(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
     return rows
+
+
+def make_page(task):
+    """Return the page of one student, as the only member of a tuple."""
+    from .classroom import Classroom
+
+    classroom = Classroom(task.folder)
+    released = nbformat.read(classroom.file("release", task.lesson), as_version=4)
+    return (_page_of(classroom, task.lesson, task.row, released, _exporter()),)
 
 
 def _page_of(classroom, lesson, row, released, exporter):
@@ -138,6 +160,7 @@ def _page_of(classroom, lesson, row, released, exporter):
     return page
 
 
+@cache
 def _exporter():
     """Return nbgrader's own page, to which nothing is added from the network."""
     from nbgrader.converters import GenerateFeedback
@@ -176,4 +199,11 @@ def _page(classroom, lesson, student, released, exporter):
 
 def harmless(page):
     """Return a page without scripts, that also tells the browser to run none and load nothing."""
-    return SCRIPT.sub("", page).replace("<head>", "<head>" + POLICY, 1)
+    kept, place, depth = [], 0, 0
+    for found in SCRIPT.finditer(page):
+        if depth == 0:
+            kept.append(page[place : found.start()])
+        depth = 0 if found[0].startswith("</") else 1
+        place = found.end()
+    kept.append(page[place:] if depth == 0 else "")
+    return "".join(kept).replace("<head>", "<head>" + POLICY, 1)

@@ -8,7 +8,7 @@ from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solut
 
 from . import restore
 from .files import digest
-from .sandbox import RunInSandbox
+from .runner import RunInSandbox
 
 
 class Task(NamedTuple):

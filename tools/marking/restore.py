@@ -2,6 +2,7 @@
 
 import codecs
 import copy
+import json
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from .files import digest
 
 KINDS = "source", "release"
 STEPS = ("LockCells", "ClearSolutions", "ClearOutput", "ComputeChecksums")
+CELLS, LONGEST, CHARACTERS = 1_000, 100_000, 1_000_000  # of a notebook; of a cell; of all cells
 MISSING = "*(This cell was missing from the notebook; look at the cells around it.)*"
 
 
@@ -52,10 +54,27 @@ def read(content):
     if not text.strip():
         raise RuntimeError("the file is empty")
     try:
-        return nbformat.reads(text.decode("utf-8"), as_version=4)
+        text = text.decode("utf-8")
+        why = _too_much(json.loads(text)["cells"])
+        nb = None if why else nbformat.reads(text, as_version=4)
     except Exception as error:
         words = str(error).strip().split("\n")[0][:200]
         raise RuntimeError(f"the file is no notebook, or is damaged ({words})") from None
+    if why:
+        raise RuntimeError(why)
+    return nb
+
+
+def _too_much(cells):
+    """Return why a notebook's cells are more than any of this course, or an empty text."""
+    if len(cells) > CELLS:
+        return f"it has {len(cells)} cells; a notebook may have {CELLS}"
+    sizes = [len("".join(it.get("source", ""))) for it in cells]
+    if max(sizes, default=0) > LONGEST:
+        return f"a cell has {max(sizes)} characters; it may have {LONGEST}"
+    if sum(sizes) > CHARACTERS:
+        return f"its cells have {sum(sizes)} characters; they may have {CHARACTERS}"
+    return ""
 
 
 @lru_cache(8)

@@ -2,7 +2,8 @@
 # Start a student's kernel where it sees Python, the course's packages and nothing else.
 #   kernel.sh CONNECTION_FILE    a kernel
 #   kernel.sh --try COMMAND...   another command, to find out whether the sandbox works here
-# No network, no other process, no file of the host to write but the folder of the connection file.
+# No network, no other process, no file of the host to write. Beside the connection file lies the
+# filter of system calls (tools/marking/filter.py); bubblewrap writes info.json there.
 # The variables MARKING_* come from tools/marking/sandbox.py.
 set -eu
 
@@ -11,9 +12,10 @@ if [ "$1" = --try ]; then
     folder=
 else
     folder=$(dirname "$1")
+    exec 4<"$1" 5>"$folder/info.json" 6<"$folder/filter"
     start='import sys; sys.modules["debugpy"] = None # which nobody needs here, and takes long
 from ipykernel.kernelapp import launch_new_instance; launch_new_instance()'
-    set -- "$MARKING_PYTHON" -c "$start" -f "$1" --HistoryManager.enabled=False
+    set -- "$MARKING_PYTHON" -c "$start" -f /run/connection.json --HistoryManager.enabled=False
 fi
 
 set -- prlimit --as="$MARKING_MEMORY" --fsize="$MARKING_FILE" --cpu="$MARKING_CPU" \
@@ -21,24 +23,24 @@ set -- prlimit --as="$MARKING_MEMORY" --fsize="$MARKING_FILE" --cpu="$MARKING_CP
 
 if [ "$(id -u)" = 0 ]; then # become nobody in particular: limits and file permissions bind
     user=$((60000 + $$ % 5000))
-    [ -z "$folder" ] || chown -R "$user:$user" "$folder"
     set -- --remount-ro / --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try \
         --cap-drop ALL --cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_SETPCAP \
         -- setpriv --reuid "$user" --regid "$user" --clear-groups --inh-caps=-all \
         --bounding-set=-all -- "$@"
 else
-    set -- --remount-ro / --unshare-all -- "$@"
+    set -- --remount-ro / --unshare-all --unshare-user --disable-userns -- "$@"
 fi
 
-if [ -n "$folder" ]; then
-    set -- --bind "$folder" "$folder" "$@"
+if [ -n "$folder" ]; then # the marker reaches the sockets through /proc; nothing of the host's is written
+    set -- --perms 0444 --ro-bind-data 4 /run/connection.json --info-fd 5 "$@"
+    [ ! -s "$folder/filter" ] || set -- --seccomp 6 "$@"
     exec >/dev/null 2>&1 # what a submission writes past its notebook goes nowhere
 fi
 for part in utils lrsweep course data notebooks/quiz pyproject.toml; do
     set -- --ro-bind-try "$MARKING_COURSE/$part" "/course/$part" "$@"
 done
 set -- --ro-bind "$MARKING_BASE" "$MARKING_BASE" --ro-bind "$MARKING_PREFIX" "$MARKING_PREFIX" "$@"
-for place in "$folder" "$MARKING_BASE" "$MARKING_PREFIX" /course/notebooks/quiz /etc/fonts; do
+for place in "$MARKING_BASE" "$MARKING_PREFIX" /course/notebooks/quiz /etc/fonts; do
     above=$(dirname "$place") # bubblewrap would let nobody but root into the folders on the way
     while [ "$above" != / ] && [ "$above" != . ]; do
         set -- --perms 0755 --dir "$above" "$@"
@@ -57,7 +59,8 @@ exec bwrap --ro-bind /usr /usr \
     --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache --ro-bind-try /etc/fonts /etc/fonts \
     --ro-bind-try /etc/alternatives /etc/alternatives \
     --ro-bind-try /etc/localtime /etc/localtime \
-    --proc /proc --dev /dev --size 100000000 --perms 1777 --tmpfs /dev/shm \
+    --proc /proc --dev /dev --size 100000000 --perms 1777 --tmpfs /dev/shm --remount-ro /dev \
+    --size 1000000 --perms 1777 --tmpfs /run/kernel \
     --size 200000000 --perms 1777 --tmpfs /tmp \
     --perms 1777 --size 200000000 --tmpfs /course/work \
     --die-with-parent --new-session --clearenv --chdir /course/work \

@@ -1,0 +1,297 @@
+"""What costs too much fails and says so, inside the kernel and beside it, for root and others."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import marking_class as pupils
+import nbformat
+import pytest
+from conftest import ROOT
+from nbformat.v4 import new_markdown_cell
+
+from tools.marking import canaries, clean, feedback, filter, marks, restore, run, sandbox
+from tools.marking.__main__ import main
+from tools.marking.classroom import Classroom, Lesson
+
+sandbox.prepare()
+WHY = sandbox.obstacle()
+pytestmark = [pytest.mark.marking, pytest.mark.skipif(bool(WHY), reason=WHY or "it works")]
+LESSON = Lesson(*pupils.NAME)
+QUICK = 'import sys\nsys.path.insert(0, "/course")'
+
+
+def tries(code):
+    """Return a maker of submissions whose own cell prints what it could do."""
+
+    def make(nb):
+        pupils.answer(nb, pupils.RIGHT)
+        pupils.own(nb, "answer_1", f"did = []\n{code}\nprint('did', did)")
+
+    return make
+
+
+def many_newlines(nb):
+    pupils.answer(nb, {**pupils.RIGHT, "answer_1": "\n" * 99_000 + pupils.RIGHT["answer_1"]})
+
+
+def long_answer(nb):
+    pupils.answer(nb, {**pupils.RIGHT, "answer_1": "\n" * 300_000})
+
+
+def many_cells(nb):
+    pupils.answer(nb, pupils.RIGHT)
+    nb.cells += [new_markdown_cell("x") for _ in range(60_000)]
+
+
+def brackets(nb):
+    pupils.answer(nb, pupils.RIGHT, "[" * 80_000)
+
+
+DEEP = """
+import os
+def deep(place):
+    try:
+        os.chdir(place)
+        for _ in range(60):
+            os.mkdir("n" * 200)
+            os.chdir("n" * 200)
+        open("deep", "wb").write(bytes(3 << 20))
+        did.append("deep")
+    except OSError as error:
+        pass
+    finally:
+        os.chdir("/course/work")
+deep("/run/kernel")
+"""
+LOCKED = """
+import os
+for place in ("/run/kernel", "/run", "/dev", "/"):
+    try:
+        os.mkdir(place + "/locked")
+        for n in range(9):
+            open(f"{place}/locked/{n}", "wb").write(bytes(1 << 20))
+        os.chmod(place + "/locked", 0)
+        did.append(place)
+    except OSError:
+        pass
+"""
+DEVICES = """
+import os
+for place in ("/dev/x", "/dev/mqueue/x", "/dev/pts/x", "/x", "/run/x", "/usr/x", "/proc/x"):
+    try:
+        open(place, "wb").write(bytes(1 << 20))
+        did.append(place)
+    except OSError:
+        pass
+"""
+NAMESPACES = """
+import ctypes, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+CALLS = {"user namespace": (272, 0x10000000), "mounts": (272, 0x20000),
+         "memfd": (319, b"x", 0), "System V": (29, 5, 1 << 30, 0o1600), "clone3": (435, 0, 0),
+         "queue": (68, 5, 0o1600), "io_uring": (425, 8, 0),
+         "keys": (248, b"user", b"x", b"y", 1, -2)}
+for name, call in CALLS.items():
+    if libc.syscall(*call) >= 0:
+        did.append(name)
+done = subprocess.run(["unshare", "-Ur", "true"], capture_output=True)
+if done.returncode == 0:
+    did.append("unshare")
+import threading
+thread = threading.Thread(target=print)
+thread.start()
+thread.join()
+"""
+MANY = """
+import os, time
+for _ in range(30):
+    if os.fork() == 0:
+        kept = b"x" * (150 << 20)
+        time.sleep(60)
+time.sleep(15)
+did.append("all")
+"""
+SHARED = """
+import os, time
+kept = b"x" * (300 << 20)
+for _ in range(12):
+    if os.fork() == 0:
+        time.sleep(60)
+time.sleep(1)
+did.append("all")
+"""
+HUGE_MESSAGE = """
+from IPython.display import display
+display({"text/plain": "x" * (60 << 20)}, raw=True)
+"""
+BOUNDED = {
+    "deep_folders": (tries(DEEP), "did []"),
+    "locked_folders": (tries(LOCKED), "did []"),
+    "devices": (tries(DEVICES), "did []"),
+    "namespaces": (tries(NAMESPACES), "did []"),
+    "shared_memory": (tries(SHARED), "did ['all']"),
+    "many_newlines": (many_newlines, None),
+    "brackets": (brackets, None),
+    "long_answer": (long_answer, "300000 characters"),
+    "many_cells": (many_cells, "cells; a notebook may have 1000"),
+    "much_memory": (tries(MANY), "of memory in sum"),
+    "huge_message": (tries(HUGE_MESSAGE), None),  # the marker does not take it
+}
+FAIL = ("long_answer", "many_cells", "much_memory")
+USERS = [os.getuid(), 65534] if os.getuid() == 0 else [os.getuid()]
+
+
+@pytest.fixture(scope="session")
+def assigned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bounds")
+    source = folder / LESSON.assignment / f"{LESSON.notebook}.ipynb"
+    source.parent.mkdir()
+    nbformat.write(pupils.assignment(QUICK), source)
+    Classroom(folder / "class").assign(source, 7)
+    return folder / "class"
+
+
+@pytest.fixture(scope="session", params=USERS, ids=lambda user: f"user {user}")
+def marked(request, assigned):
+    """Mark all as one user; return the class and the table by student."""
+    user = request.param
+    with tempfile.TemporaryDirectory(prefix="bounds-") as folder:
+        os.chmod(folder, 0o755)
+        room = Classroom(shutil.copytree(assigned, Path(folder) / "class"))
+        release = nbformat.read(room.file("release", LESSON), as_version=4)
+        for name, (make, _) in BOUNDED.items():
+            nb = nbformat.reads(nbformat.writes(release), as_version=4)
+            make(nb)
+            path = room.file("submitted", LESSON, name)
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(nb), encoding="utf-8")
+        begin = time.monotonic()
+        line = [sys.executable, "-m", "tools.marking", "--class", str(room.folder)]
+        line += ["mark", "1", "--workers", "2", "--seconds", "25", "--total", "60"]
+        if user != os.getuid():
+            subprocess.run(["chown", "-R", f"{user}:{user}", folder], check=True)
+            become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+            line = [*become, "--inh-caps=-all", "--bounding-set=-all", *line]
+        environment = {**os.environ, "MARKING_SUM": str(2 << 30), "HOME": folder}
+        environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode and "bubblewrap does not work" in done.stderr:
+            pytest.skip(done.stderr)
+        assert done.returncode == 0, done.stdout + done.stderr
+        seconds = time.monotonic() - begin
+        rows = {row["student"]: row for row in marks.rows(room, LESSON)}
+        yield room, rows, seconds
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_submission_gets_no_more_than_it_may(marked, name):
+    room, rows, _ = marked
+    row, told = rows[name], BOUNDED[name][1]
+    if name in FAIL:
+        assert row["status"] == "failed", row
+        assert told in row["notes"], row
+        return
+    assert [row[it] for it in ("test_1a", "test_2a", "test_2b")] == [2, 1, 2], row
+    text = room.file("autograded", LESSON, name).read_text(encoding="utf-8")
+    if told:
+        assert re.findall(r"(did \[.*?\])\\n", text) == [told]
+
+
+def test_nothing_of_it_stays_on_the_computer(marked):
+    for place in ("/tmp", "/dev/shm", tempfile.gettempdir()):
+        assert not list(Path(place).glob("marking-*"))
+    room = marked[0]
+    size = sum(path.stat().st_size for path in room.folder.rglob("*") if path.is_file())
+    assert size < 20_000_000
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert b"/run/connection.json" not in path.read_bytes()
+
+
+def test_a_page_of_brackets_is_made_at_once(marked):
+    room, rows, _ = marked
+    page = feedback.PageTask("brackets", str(room.folder), LESSON, rows["brackets"])
+    begin = time.monotonic()
+    assert "[[[[[" in feedback.make_page(page)[0]
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("size", [100_000])
+@pytest.mark.parametrize(
+    ("work", "unit"),
+    [
+        (clean.text, "[" ), (clean.text, "<"), (clean.text, "&a"), (clean.text, "data "),
+        (lambda text: clean.without_missing(text, {}), "attachment:"),
+        (feedback.harmless, "<script"), (feedback.harmless, "<script </script"),
+        (lambda text: feedback._in_hidden_part(text, "BEGIN HIDDEN TESTS"), "<ipython-input"),
+        (lambda text: canaries.hints(nbformat.v4.new_notebook(cells=[
+            nbformat.v4.new_code_cell(text, id="extra-1")])), "\n"),
+        (lambda text: canaries.hints(nbformat.v4.new_notebook(cells=[
+            nbformat.v4.new_code_cell(text, id="extra-1")])), "testing.a"),
+    ],
+)  # fmt: skip
+def test_no_pattern_takes_time_to_the_square(work, unit, size):
+    text = unit * (size // len(unit) * 3)
+    begin = time.process_time()
+    work(text)
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"{", "is damaged"),
+        (b"TOO LARGE 60000000", "the file has 60 MB; a notebook may have 10"),
+        (b'{"cells": ' + b"[" * 200_000, "is damaged"),
+    ],
+)
+def test_a_file_that_cannot_be_marked_says_why(content, why):
+    with pytest.raises(RuntimeError, match=why):
+        restore.read(content)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["assignment", "1", "--seed=-3"], "SEED=-3: a whole number"),
+        (["assignment", "1", "--seed", "x"], "SEED=x"),
+        (["assignment", "9"], "LESSON=9 has no exercises; there are 1"),
+        (["assignment", ""], "LESSON=: say the number"),
+        (["mark", "3"], "LESSON=3 is not assigned"),
+        (["mark", "1", "--workers", "0"], "WORKERS=0"),
+        (["collect", "1", "--from", "x"], "LESSON=1 is not assigned"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path, words, why):
+    with pytest.raises(SystemExit, match=why):
+        main(["--class", str(tmp_path / "class"), *words])
+
+
+def test_the_time_limit_is_the_one_that_was_set(assigned, tmp_path):
+    room = Classroom(shutil.copytree(assigned, tmp_path / "class"))
+    nb = nbformat.read(room.file("release", LESSON), as_version=4)
+    pupils.catches_interrupt(nb)
+    path = room.file("submitted", LESSON, "anna")
+    path.parent.mkdir(parents=True)
+    nbformat.write(nb, path)
+    results = run.mark(room, LESSON, "sandboxed", seconds=2)
+    assert results["anna"] == "a cell ran for more than 2 seconds and could not be stopped"
+
+
+def test_the_filter_of_system_calls_is_whole():
+    for machine in filter.ARCHITECTURES:
+        program = filter.program(machine)
+        assert len(program) == 8 * (len(program) // 8)
+        assert len(program) // 8 == 4 + 2 * (len(filter.NUMBERS) + 1) + 5 + 2 * (
+            machine == "x86_64"
+        )

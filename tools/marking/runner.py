@@ -1,0 +1,142 @@
+"""Run a submission's cells in the sandbox, among canaries, and keep what is safe to look at."""
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import zmq
+from jupyter_core.utils import run_sync
+from nbgrader.preprocessors import Execute
+from traitlets import Integer
+
+from . import canaries, clean, filter
+from .sandbox import ROOT
+from .watch import Watch
+
+OUTPUT = 200_000  # characters of output that one cell may keep
+MESSAGES = 100_000_000  # characters that the kernel may send in all
+MESSAGE = 20 << 20  # bytes of one message; a longer one is dropped with its connection
+INSIDE = "/run/kernel/k"  # where the sandboxed kernel has its sockets
+
+
+class RunInSandbox(Execute):
+    """Executes a restored submission among canaries, and keeps what is safe to look at."""
+
+    place = ""  # where folders for a submission are made; the system's temporary folder if empty
+    total = Integer(600, help="seconds that a whole submission may take").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        """Execute, judge the canaries, and clean the outputs."""
+        self.replies, self.extra_arguments = {}, []
+        self._size, self._sent, self._why = {}, 0, ""
+        self.error_on_timeout = {
+            **self.error_on_timeout,
+            "traceback": [f"CellTimeoutError: stopped after {self.timeout} seconds"],
+        }
+        marked = dict(nb.metadata)
+        planted = canaries.plant(nb)
+        self._folder = Path(tempfile.mkdtemp(prefix="marking-", dir=self.place or None))
+        self._watch = Watch(self.total, self._stop)
+        try:
+            self._watch.start()
+            nb, resources = super().preprocess(nb, resources)
+        except Exception as error:
+            raise RuntimeError(self._why or self._words(error)) from error
+        finally:
+            self._watch.over.set()
+            self._watch.join()
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._why:
+            raise RuntimeError(self._why)
+        found = canaries.judge(nb, planted, self.replies)
+        canaries.remove(nb, planted)
+        nb.metadata.clear()
+        nb.metadata.update(marked)
+        nb.metadata.marking["suspicious"] = found + canaries.hints(nb)
+        clean.notebook(nb)
+        return nb, resources
+
+    def _words(self, error):
+        """Return what a person should know of an error of the client's."""
+        kind = type(error).__name__
+        if kind == "CellTimeoutError":
+            return f"a cell ran for more than {self.timeout} seconds and could not be stopped"
+        if kind == "DeadKernelError":
+            return "the kernel died: the code ended it, or it took more than it may"
+        return f"{kind}: {error}"
+
+    def create_kernel_manager(self):
+        """Give the kernel sockets: in a small file system of the sandbox's own, or in a folder."""
+        manager = super().create_kernel_manager()
+        manager.transport = "ipc"
+        manager.ip = INSIDE if self._sandboxed else str(self._folder / "kernel")
+        manager.connection_file = str(self._folder / "kernel.json")
+        manager.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE)
+        return manager
+
+    @property
+    def _sandboxed(self):
+        return self.kernel_name == "sandboxed"
+
+    async def async_start_new_kernel(self, **options):
+        """Start it; the trusted find the course in the submission's own folder, too."""
+        if self._sandboxed:
+            (self._folder / "filter").write_bytes(filter.program())
+        else:
+            for name in ("utils", "lrsweep", "course", "data", "notebooks", "pyproject.toml"):
+                (self._folder / name).symlink_to(ROOT / name)
+            options["env"] = {**os.environ, "COURSE_MARKING": "1"}
+        await super().async_start_new_kernel(cwd=str(self._folder), **options)
+        if self._sandboxed:
+            self._watch.first = _first_process(self._folder / "info.json")
+            self.km.ip = f"/proc/{self._watch.first}/root{INSIDE}"
+
+    start_new_kernel = run_sync(async_start_new_kernel)
+
+    def _cleanup_kernel(self):
+        """Kill the kernel at once; asking it first takes as long as twenty cells."""
+        self._kill()
+        super()._cleanup_kernel()
+
+    def _stop(self, why):
+        self._why = self._why or why
+        self._kill()
+
+    def _kill(self):
+        process = getattr(getattr(self.km, "provisioner", None), "process", None)
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+    def on_cell_executed(self, **event):
+        """Keep the kernel's reply; it, and not the output, says whether a cell failed."""
+        super().on_cell_executed(**event)
+        self.replies[event["cell"].id] = event["execute_reply"]["content"]
+
+    def process_message(self, msg, cell, cell_index):
+        """Keep no more output of a cell than anyone would read; count all that is sent."""
+        size = len(str(msg["content"])) + 500
+        self._sent += size
+        if self._sent > MESSAGES:
+            self._stop(f"stopped: its output was more than {MESSAGES // 10**6} MB")
+            return None
+        if msg["msg_type"] not in ("status", "execute_input", "error"):
+            self._size[cell_index] = self._size.get(cell_index, 0) + size
+            if self._size[cell_index] > OUTPUT:
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+
+def _first_process(path, seconds=20):
+    """Return the id of the sandbox's first process, which bubblewrap writes into a file."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            return int(json.loads(path.read_text())["child-pid"])
+        except (OSError, ValueError, KeyError):
+            time.sleep(0.01)
+    raise RuntimeError("the sandbox did not start")
