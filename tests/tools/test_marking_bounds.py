@@ -159,6 +159,26 @@ def assigned(tmp_path_factory):
     return folder / "class"
 
 
+SHOW = """mkdir -p "$3"; mount --bind "$2" "$3"; mount --rbind "$1" "$4"; shift 4; exec "$@\""""
+
+
+def as_user(user, line, folder):
+    """Return a command that runs another as a user without rights.
+
+    If that user may not enter the folder above Python, the command gets a view of it that it may.
+    """
+    become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    line = [*become, "--inh-caps=-all", "--bounding-set=-all", *line]
+    base = Path(sys.base_prefix)
+    closed = [it for it in base.parents if not it.stat().st_mode & 0o001]
+    if not closed:
+        return line
+    view = folder / "view"
+    inside = view / base.relative_to(closed[-1])
+    show = ["sh", "-ec", SHOW, "show", str(view), str(base), str(inside), str(closed[-1])]
+    return ["unshare", "--mount", "--propagation", "private", *show, *line]
+
+
 @pytest.fixture(scope="session", params=USERS, ids=lambda user: f"user {user}")
 def marked(request, assigned):
     """Mark all as one user; return the class and the table by student."""
@@ -178,8 +198,7 @@ def marked(request, assigned):
         line += ["mark", "1", "--workers", "2", "--seconds", "25", "--total", "60"]
         if user != os.getuid():
             subprocess.run(["chown", "-R", f"{user}:{user}", folder], check=True)
-            become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-            line = [*become, "--inh-caps=-all", "--bounding-set=-all", *line]
+            line = as_user(user, line, Path(folder))
         environment = {**os.environ, "MARKING_SUM": str(2 << 30), "HOME": folder}
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
