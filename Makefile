@@ -1,7 +1,7 @@
 # The course's commands: `make lab` to learn, `make test` to contribute. For Windows and conda see docs/other_ways_to_start.md.
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-long test-marking test-site site
-.PHONY: assignment roster collect assign-to remove mark look handback
+.PHONY: assignment roster collect assign-to remove mark look report handback
 .PHONY: notebooks front contact format lock address matrix
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
@@ -79,6 +79,9 @@ mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS
 
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)
+
+report: .venv/.marking  ## a page of the class, and the answer key: make report LESSON=1
+	$(MARKING) report "$(LESSON)"
 
 handback: .venv/.marking  ## pages and marks: make handback LESSON=1 (DUE=2026-11-20 LATE="10% a day, at most 5 days")
 	$(MARKING) handback "$(LESSON)" --workers="$(WORKERS)" --due "$(DUE)" --late "$(LATE)"

@@ -460,6 +460,28 @@ def check_replaced(nb):
     answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
 
 
+def known_names_pass(nb):
+    """Let pass what the visible tests check, and fail everything else, as canaries once were."""
+    code = (
+        "\nimport course.answer_checks as e\nreal, known = e.expect, {'one update', "
+        "'another update entirely', 'the largest rate', \"the class's largest rate\"}\n"
+        "known.add('the largest rate, once more')\n"
+        "globals()['ex' + 'pect'] = lambda name, *rest, **more: "
+        "None if name in known else real(name, *rest, **more)"
+    )
+    answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
+
+
+def known_labels_pass(nb):
+    code = (
+        "\nimport contextlib\nreal = check\n@contextlib.contextmanager\ndef mild(label):\n"
+        "    if label[0] not in '12':\n        with real(label):\n            yield\n"
+        "        return\n    try:\n        yield\n    except Exception:\n        pass\n"
+        "    print(f'{label}: right.')\nglobals()['ch' + 'eck'] = mild"
+    )
+    answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
+
+
 def marking_switched_off(nb):
     code = (
         "\nimport os\nimport course.answer_checks as e\n"
@@ -585,6 +607,17 @@ def tells_the_tests(nb):
     nb.cells.append(new_code_cell("print('\\n'.join(In))"))
 
 
+def tells_reworked(nb):
+    """Print the tests so that no line of them can be recognised."""
+    code = (
+        "import base64, sys\ndef limit(c):\n    text = In[-1]\n    print(text[::-1])\n"
+        "    print(text.upper())\n    print(base64.b64encode(text.encode()).decode())\n"
+        "    if c == 0.625:\n        raise ValueError(text[::-1])\n    return 2 / c"
+    )
+    answer(nb, {**RIGHT, "answer_2": code})
+    nb.cells.append(new_code_cell("print('\\n'.join(In)[::-1])\nprint(str(In).upper())"))
+
+
 DONE, WAITING, FAILED, SUSPICIOUS = "done", "needs marking", "failed", "suspicious"
 FULL, NONE = (2, 1, 2), (0, 0, 0)
 EXPECTED = {
@@ -596,7 +629,7 @@ EXPECTED = {
             stub_pasted_below,
             everything_twice, answer_in_a_new_cell, cells_moved, colab, colab_without_metadata,
             windows_lines, byte_order_mark, prints_50_megabytes, fork_bomb, scripts,
-            pasted_picture, pasted_drawing, lost_picture,
+            pasted_picture, pasted_drawing, lost_picture, fills_the_connection,
         ),
         (FULL, WAITING),
     ),
@@ -610,7 +643,6 @@ EXPECTED = {
     **dict.fromkeys(
         (
             catches_interrupt, leaves, sleeps, corrupt, no_bytes, another_json, deep_json, huge,
-            fills_the_connection,
         ),
         (None, FAILED),
     ),
@@ -626,6 +658,9 @@ EXPECTED = {
     hook_drops_asserts: ((0, 1, 2), SUSPICIOUS),
     run_cell_replaced: (FULL, SUSPICIOUS),
     check_replaced: (FULL, SUSPICIOUS),
+    known_names_pass: (FULL, SUSPICIOUS),
+    known_labels_pass: (FULL, SUSPICIOUS),
+    tells_reworked: ((2, 1, 0), WAITING),
     marking_switched_off: (FULL, SUSPICIOUS),
     marking_never_switched_on: (FULL, SUSPICIOUS),
     marking_variable_deleted: (NONE, SUSPICIOUS),

@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT
 from nbformat.v4 import new_markdown_cell
 
-from tools.marking import canaries, clean, feedback, filter, marks, restore, run, sandbox
+from tools.marking import canaries, checks, clean, feedback, filter, marks, restore, run, sandbox
 from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
 
@@ -250,7 +250,7 @@ def test_a_page_of_brackets_is_made_at_once(marked):
         (clean.text, "[" ), (clean.text, "<"), (clean.text, "&a"), (clean.text, "data "),
         (lambda text: clean.without_missing(text, {}), "attachment:"),
         (feedback.harmless, "<script"), (feedback.harmless, "<script </script"),
-        (lambda text: feedback._in_hidden_part(text, "BEGIN HIDDEN TESTS"), "<ipython-input"),
+        (lambda text: checks.in_hidden_part(text, "BEGIN HIDDEN TESTS"), "<ipython-input"),
         (lambda text: canaries.hints(nbformat.v4.new_notebook(cells=[
             nbformat.v4.new_code_cell(text, id="extra-1")])), "\n"),
         (lambda text: canaries.hints(nbformat.v4.new_notebook(cells=[

@@ -10,8 +10,20 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
+from tools.marking import (
+    alike,
+    checks,
+    feedback,
+    keep,
+    lateness,
+    marks,
+    one,
+    report,
+    restore,
+    roster,
+    sandbox,
+)
 from tools.marking import collect as collecting
-from tools.marking import feedback, keep, lateness, marks, one, restore, roster, sandbox
 from tools.marking.classroom import Classroom, Lesson
 
 sandbox.prepare()
@@ -195,3 +207,65 @@ def test_a_rule_that_is_not_understood_is_refused(room, rule):
         lateness.set_rule(room, LESSON, "tomorrow", "")
     with pytest.raises(SystemExit, match="needs a deadline"):
         lateness.set_rule(room, LESSON, "", "10% a day")
+
+
+LINES = (
+    "def update(x, rate):", "    slope = curvature * x", "    change = -rate * slope",
+    "    moved = x + change", "    history = [x, moved, moved - x, abs(moved)]",
+    "    return history[1]",
+)  # fmt: skip
+STYLES = {  # three ways to write one answer; the second is the first with another layout
+    "anna": "\n".join(LINES),
+    "zoe": "\n\n".join([LINES[0], "    # mine", *(it.replace(" * ", "*") for it in LINES[1:])]),
+    "cleo": "def update(x, rate):\n    return x - rate * curvature * x",
+    "dora": "def update(x, rate):\n    return x * (1 - rate * curvature)",
+}
+
+
+def test_alike_submissions_are_a_pair_and_others_are_not():
+    found = alike.pairs({name: alike.pieces(code) for name, code in STYLES.items()})
+    assert [(it.one, it.other, it.share) for it in found] == [("anna", "zoe", 1.0)]
+    text = "It overshoots because each step is longer than twice the distance to the lowest point "
+    text += "so that the next point lies farther away than the one before and the loss then grows."
+    many = {str(n): alike.pieces("", text) for n in range(40)}
+    assert alike.pairs(many) == []
+    assert len(alike.pairs({"a": many["1"], "b": many["2"], "c": alike.pieces("x = 1")})) == 1
+
+
+def test_a_report_shows_the_class(room, tmp_path):
+    names = [f"{name}/exercises_01.ipynb" for name in STYLES]
+    trip(room, tmp_path, b"id,name\nanna,A\nzoe,Z\ncleo,<script>alert(1)</script>\ndora,D\n", names,
+         {"anna": {**SCORES, "test_1a": 0}, "cleo": WAITS})  # fmt: skip
+    for name, code in STYLES.items():
+        path = room.file("autograded", LESSON, name)
+        nb = nbformat.read(path, as_version=4)
+        pupils.cell(nb, "answer_1").source = code
+        failed = {"test_1a": ["hidden", "<b>Uphill!"]} if name == "anna" else {}
+        nb.metadata.marking["failed"] = failed
+        nbformat.write(nb, path)
+    page, key = (path.read_text(encoding="utf-8") for path in report.report(room, LESSON))
+    assert "4 submissions" in page
+    assert "<td>test_1a<td>hidden<td>&lt;b&gt;Uphill!<td>1" in page
+    assert "1.50 of 2" in page
+    assert "2026-11-20" in page
+    assert "anna and zoe: 100%" in page
+    assert "cleo and dora" not in page
+    assert "<script" not in page + key
+    assert feedback.POLICY in page
+    assert "Because it overshoots. Rubric: 3 points." in key
+    assert "return 2 / c" in key
+
+
+def test_what_a_failed_check_said_is_told_apart():
+    source = "expect('a', 1)\n### BEGIN HIDDEN TESTS\nexpect('b', 2)\n### END HIDDEN TESTS"
+    data = {"nbgrader": {"grade": True, "solution": False, "grade_id": "test_1a", "points": 1}}
+    said = {"Uphill!": "Uphill!", "a should be 1, yours is 2.": "a: another value"}
+    for line, kind in ((1, "visible"), (3, "hidden")):
+        for words, told in said.items():
+            where = [f"Cell In[3], line {line}"]
+            error = nbformat.v4.new_output(
+                "error", ename="AssertionError", evalue=words, traceback=where
+            )
+            cell = nbformat.v4.new_code_cell(source, metadata=data, outputs=[error])
+            nb = nbformat.v4.new_notebook(cells=[cell])
+            assert checks.failed(nb) == {"test_1a": [kind, told]}

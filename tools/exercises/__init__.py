@@ -11,6 +11,7 @@ from .bench import Bench, judge, marking, mutants, run_notebook
 from .release import (
     RELEASES,
     ROOT,
+    SOURCES,
     STUBS,
     answers,
     cells,
@@ -20,6 +21,7 @@ from .release import (
     source,
     student_version,
     variant,
+    without_badge,
     written,
 )
 from .strength import idle_checks
@@ -27,6 +29,7 @@ from .strength import idle_checks
 __all__ = [
     "RELEASES",
     "ROOT",
+    "SOURCES",
     "STUBS",
     "Bench",
     "answers",
@@ -42,5 +45,6 @@ __all__ = [
     "source",
     "student_version",
     "variant",
+    "without_badge",
     "written",
 ]

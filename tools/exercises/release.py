@@ -10,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "exercises" / "source"
 RELEASES = ROOT / "exercises" / "release"
 
+BADGE = re.compile(  # and the note of an unpublished copy that the badge leads nowhere
+    r"^\[!\[Open in Colab\].*$|^This copy of the course isn't published yet, .*$", re.MULTILINE
+)
 STUBS = {
     "ClearSolutions": {
         "code_stub": {"python": "...  # your code"},
@@ -59,6 +62,16 @@ def variant(notebook, seed):
     )
     if count != 1:
         raise ValueError(f"the cell `given` has {count} lines `CLASS_SEED = ...`, wanted one")
+    return notebook
+
+
+def without_badge(notebook):
+    """Return the notebook without badges: they open the public one, with other numbers."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and BADGE.search(cell.source):
+            text = BADGE.sub("", cell.source)
+            cell.source = re.sub(r"\n{3,}", "\n\n", text).strip()
     return notebook
 
 

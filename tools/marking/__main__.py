@@ -7,6 +7,7 @@ python -m tools.marking assign-to 1 --student ID --file FILE    whose a file is,
 python -m tools.marking remove 1 --student ID     a submission that is nobody's
 python -m tools.marking mark 1                    run the tests, each submission in a sandbox
 python -m tools.marking look                      JupyterLab with formgrader, for the free text
+python -m tools.marking report 1                  a page of the class, and the answer key
 python -m tools.marking handback 1                a page for every student, and marks.csv
 """
 
@@ -23,6 +24,7 @@ from .classroom import Classroom
 from .collect import collect, given
 from .feedback import hand_back
 from .files import printable
+from .report import report
 from .run import mark
 
 
@@ -68,6 +70,7 @@ def _parser():
     part.add_argument("--total", type=int, default=600, help="for one submission")
     part.add_argument("--trust", default="", help="mark without a sandbox")
     _add_force(part)
+    _of_a_lesson(commands, "report", do_report)
     part = _of_a_lesson(commands, "handback", do_handback)
     part.add_argument("--workers", type=_workers, default=1)
     part.add_argument("--due", default="", help="the deadline, such as '2026-11-20 18:00'")
@@ -177,9 +180,17 @@ def do_mark(room, chosen):
 def do_look(room, chosen):
     """Open JupyterLab in the class's folder; its menu Nbgrader has the formgrader."""
     sandbox.prepare()
+    rest = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(sandbox.ROOT), *rest])
     os.chdir(room.folder)
     command = [sys.executable, "-m", "jupyterlab", "--LabApp.default_url=/formgrader/gradebook"]
-    os.execv(sys.executable, [*command, *chosen.lab])
+    os.execv(sys.executable, [*command, *sandbox.LOOK, *chosen.lab])
+
+
+def do_report(room, chosen):
+    """Write the class's page and the answer key."""
+    for path in report(room, room.lesson(chosen.lesson)):
+        print(path)
 
 
 def do_handback(room, chosen):

@@ -11,10 +11,10 @@ MUST_FAIL = {  # tried in the notebook's own namespace, with the names that its 
     "numpy.testing": (  # only where it is loaded: nobody replaces what is not there
         '__import__("sys").modules["numpy.testing"].assert_allclose({low}, {high})'
     ),
-    "expect": 'expect("x", {low}, {high})',
-    "check": 'with check("x"):\n        assert {low} > {high}',
+    "expect": "expect({name}, {low}, {high})",
+    "check": "with check({label}):\n        assert {low} > {high}",
     "an object that equals everything": (
-        'expect("x", type("X", (), {{"__eq__": lambda self, other: True}})(), {high})'
+        'expect({name}, type("X", (), {{"__eq__": lambda self, other: True}})(), {high})'
     ),
 }
 CAUGHT = "try:\n    {fails}\nexcept BaseException:\n    print({high} + 1)"
@@ -47,19 +47,29 @@ def plant(nb):
     places = [(len(nb.cells), kinds), (len(nb.cells), [])]
     if tests:
         places.append((random.choice(tests), [random.choice(kinds)]))
-    planted = {}
+    planted, words = {}, _words(nb)
     for place, tried in places:
         numbers = {kind: round(random.uniform(3, 9), 6) for kind in tried}
-        source = "\n".join(_canary(kind, high) for kind, high in numbers.items()) or UNCAUGHT
+        lines = [_canary(kind, high, words) for kind, high in numbers.items()]
+        source = "\n".join(lines) or UNCAUGHT
         cell = nbformat.v4.new_code_cell(source)
         nb.cells.insert(place, cell)
         planted[cell.id] = {kind: f"{high + 1}" for kind, high in numbers.items()}
     return planted
 
 
-def _canary(kind, high):
-    fails = MUST_FAIL[kind].format(low=round(random.uniform(1, 2), 6), high=high)
-    return CAUGHT.format(fails=fails, high=high)
+def _canary(kind, high, words):
+    low = round(random.uniform(1, 2), 6)
+    chosen = {name: repr(random.choice(known)) for name, known in words.items()}
+    return CAUGHT.format(fails=MUST_FAIL[kind].format(low=low, high=high, **chosen), high=high)
+
+
+def _words(nb):
+    """Return the names and labels that the notebook's tests use: a canary looks like a test."""
+    tests = "\n".join(cell.source for cell in nb.cells if is_grade(cell))
+    names = re.findall(r"expect\(\s*[\"']([^\"'\\{}]+)[\"']", tests)
+    labels = re.findall(r"check\(\s*[\"']([^\"'\\{}]+)[\"']", tests)
+    return {"name": names or ["the answer"], "label": labels or ["1a"]}
 
 
 def judge(nb, planted, replies):

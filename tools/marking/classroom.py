@@ -107,6 +107,8 @@ class Classroom:
         source = Path(source)
         lesson = Lesson(source.parent.name, source.stem)
         notebook = exercises.variant(nbformat.read(source, as_version=4), seed)
+        if seed or not source.resolve().is_relative_to(exercises.SOURCES):
+            notebook = exercises.without_badge(notebook)
         written, own = exercises.written(notebook), self.file("source", lesson)
         changed = not own.exists() or own.read_text(encoding="utf-8") != written
         if changed and self.students(lesson) and not force:

@@ -24,7 +24,7 @@ def notebook(nb):
 
 
 def text(source):
-    """Return Markdown in which nothing is a tag, an entity or a link that runs something.
+    """Return Markdown without tags, entities, remote pictures and links that run something.
 
     Examples
     --------
@@ -34,6 +34,7 @@ def text(source):
     source = source if len(source) <= CHARACTERS else source[:CHARACTERS] + "\n\n... cut here ..."
     if sum(map(source.count, MARKS)) > MARKS_IN_TEXT:  # more than anyone writes: shown as it is
         source = "".join(f"    {line}\n" for line in source.split("\n"))
+    source = re.sub(r"!(?=\[(?![^\]\n]{0,300}\]\(<?attachment:))", "!" + INVISIBLE, source)
     source = re.sub(r"<(?=[A-Za-z/!?])", "<" + INVISIBLE, source)
     source = re.sub(r"&(?=#|\w+;)", "&" + INVISIBLE, source)
     source = re.sub(r"(?i)(script|data)(?=[\s\\]*:)", r"\1" + INVISIBLE, source)

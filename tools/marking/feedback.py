@@ -14,6 +14,7 @@ from nbgrader.utils import is_grade
 from tqdm import tqdm
 
 from . import marks, platforms, pool
+from .checks import BEGIN, COLOUR, END, in_hidden_part
 from .files import Problem, locked, note_problems, printable, write_whole
 
 POLICY = (
@@ -23,10 +24,11 @@ POLICY = (
 SCRIPT = re.compile(r"(?i)<script\b|</script\s{0,9}>")
 HIDDEN = "A hidden check failed: the same question with other numbers or an edge case."
 CUT = "(cut: it shows a hidden test)"
-COLOUR = re.compile(r"\x1b\[[\d;]*m")
+WRONG = "This check failed. Run your notebook to see what it says."
+LATER = "(what is printed after the first hidden check is not shown here)\n"
+TIMED_OUT = "CellTimeoutError"
 SECONDS = 60  # for one page
 UNREADABLE = "the page has the marks alone; send the student what the formgrader shows"
-BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 
 
 class ShowWaiting(NbGraderPreprocessor):
@@ -47,21 +49,47 @@ class ShowWaiting(NbGraderPreprocessor):
 
 
 class HideTests(NbGraderPreprocessor):
-    """Shows of each test what the student's file shows, and of an error one sentence."""
+    """Shows of each test what the student's file shows, and of an error one sentence.
+
+    From the first hidden test on, the student's code may know it, and print it in whatever form.
+    So nothing that was printed later is shown, and of an error only sentences that stand in the
+    student's file.
+    """
 
     def preprocess(self, nb, resources):
         """Cut the hidden lines from the tests, the errors and everything that was printed."""
-        lines = hidden_lines(nb)
+        lines, entered = hidden_lines(nb), False
         visible = {cell.id: cell.source for cell in resources["released"].cells}
         for cell in nb.cells:
             if cell.cell_type == "code":
-                cell.outputs = [_told(out, cell, lines) for out in cell.outputs]
+                entered = entered or (is_grade(cell) and BEGIN in cell.source)
+                told = [_told(out, cell, lines) for out in cell.outputs]
+                if entered:
+                    told = list(
+                        filter(None, (_known(out, visible.get(cell.id, "")) for out in told))
+                    )
+                cell.outputs = told
                 if not _shows(cell.source, lines) or cell.id in visible:
                     cell.source = visible[cell.id] if is_grade(cell) else cell.source
                 else:
                     cell.source = CUT
         nb.metadata = nbformat.from_dict({"language_info": {"name": "python"}})
         return nb, resources
+
+
+def _known(out, released):
+    """Return an output if all its words stand in the released cell, a general one, or None."""
+    if out.output_type == "error":
+        sentence = out.traceback[0]
+        said = sentence.partition(": ")[2].strip()
+        known = sentence in (HIDDEN, CUT) or TIMED_OUT in sentence
+        if not known and not (len(said) > 3 and f'"{said}"' in released):
+            out.traceback = [WRONG]
+        return out
+    labels = re.findall(r"check\([\"'](.+?)[\"']\)", released)
+    if out.get("text", "").strip() in {f"{label}: right." for label in labels}:
+        return out
+    return nbformat.v4.new_output("stream", text=LATER) if not released else None
 
 
 def hidden_lines(nb):
@@ -82,7 +110,7 @@ def _told(out, cell, lines):
     if out.output_type == "error":
         plain = COLOUR.sub("", "\n".join(out.traceback))
         sentence = f"{out.ename}: {out.evalue}"
-        if is_grade(cell) and _in_hidden_part(plain, cell.source):
+        if is_grade(cell) and in_hidden_part(plain, cell.source):
             sentence = HIDDEN
         elif _shows(sentence, lines):
             sentence = CUT
@@ -91,15 +119,6 @@ def _told(out, cell, lines):
         if _shows(COLOUR.sub("", str(holder.get(key, ""))), lines):
             holder[key] = CUT
     return out
-
-
-def _in_hidden_part(traceback, source):
-    """Tell whether the line of the test at which an error arose is a hidden one."""
-    if BEGIN not in source or "CellTimeoutError" in traceback:
-        return False
-    place = re.search(r"(?:Cell In\[\d+\]|<ipython-input[^>\n]{0,80}>), line (\d+)", traceback)
-    first = source[: source.index(BEGIN)].count("\n") + 1
-    return place is None or int(place.group(1)) >= first
 
 
 class PageTask(NamedTuple):

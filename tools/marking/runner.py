@@ -13,7 +13,7 @@ from jupyter_core.utils import run_sync
 from nbgrader.preprocessors import Execute
 from traitlets import Integer
 
-from . import canaries, clean, filter
+from . import canaries, checks, clean, filter
 from .sandbox import ROOT
 from .watch import Watch
 
@@ -58,6 +58,7 @@ class RunInSandbox(Execute):
         nb.metadata.update(marked)
         nb.metadata.marking["suspicious"] = found + canaries.hints(nb)
         clean.notebook(nb)
+        nb.metadata.marking["failed"] = checks.failed(nb)
         return nb, resources
 
     def _words(self, error):

@@ -6,9 +6,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = Path(__file__).parent  # holds kernels/sandboxed
 TRUST = "yes-i-trust-my-students"
+
+OFFLINE = (  # while one looks at students' work, the browser loads nothing but this server's
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'self'; "
+    "form-action 'self'; base-uri 'self'"
+)
+LOOK = (  # arguments of JupyterLab: nothing from the network, and no kernel but the sandbox's
+    "--ServerApp.tornado_settings=" + repr({"headers": {"Content-Security-Policy": OFFLINE}}),
+    "--ServerApp.kernel_spec_manager_class=tools.marking.sandbox.NoOtherKernel",
+    "--MultiKernelManager.default_kernel_name=sandboxed",
+)
+
+
+class NoOtherKernel(KernelSpecManager):
+    """Knows the sandboxed kernel only; that one answers the marker and nobody else."""
+
+    def find_kernel_specs(self):
+        """Return where the kernel lies."""
+        return {"sandboxed": str(KERNELS / "kernels" / "sandboxed")}
+
+    def get_kernel_spec(self, kernel_name):
+        """Refuse every other name."""
+        if kernel_name != "sandboxed":
+            raise NoSuchKernel(kernel_name)
+        return super().get_kernel_spec(kernel_name)
 
 
 class Refused(RuntimeError):
