@@ -660,7 +660,7 @@ EXPECTED = {
     check_replaced: (FULL, SUSPICIOUS),
     known_names_pass: (FULL, SUSPICIOUS),
     known_labels_pass: (FULL, SUSPICIOUS),
-    tells_reworked: ((2, 1, 0), WAITING),
+    tells_reworked: ((2, 1, 0), SUSPICIOUS),
     marking_switched_off: (FULL, SUSPICIOUS),
     marking_never_switched_on: (FULL, SUSPICIOUS),
     marking_variable_deleted: (NONE, SUSPICIOUS),

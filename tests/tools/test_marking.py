@@ -200,11 +200,11 @@ def test_feedback_shows_no_hidden_test(marked, room):
         text = re.sub(r"<[^>]*>", "", path.read_text(encoding="utf-8"))
         for hidden in (pupils.SECRET, "another update entirely", "HIDDEN TESTS", "0.625"):
             written_by = "tells_" in str(path) and hidden == "0.625"
+            written_by |= "known_names_pass" in str(path)
             assert written_by or hidden not in text, (path, hidden)
-            reworked = hidden[::-1], hidden.upper(), base64.b64encode(hidden.encode())[4:-4]
-            for form in reworked[: 3 if hidden != "0.625" else 0]:
-                form = form if isinstance(form, str) else form.decode()
-                assert form not in text or form == hidden, (path, form)
+            coded = base64.b64encode(hidden.encode())[4:-4].decode()
+            for form in (hidden[::-1], hidden.upper(), coded):
+                assert len(hidden) < 8 or form == hidden or form not in text, (path, form)
     assert feedback.HIDDEN in shown(room, "feedback", "tells_the_tests")
     assert "Uphill!" in shown(room, "feedback", "wrong")
 

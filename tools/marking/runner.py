@@ -95,6 +95,8 @@ class RunInSandbox(Execute):
         if self._sandboxed:
             self._watch.first = _first_process(self._folder / "info.json")
             self.km.ip = f"/proc/{self._watch.first}/root{INSIDE}"
+            self.km._close_control_socket()  # it was connected to the path of the inside
+            self.km._connect_control_socket()
 
     start_new_kernel = run_sync(async_start_new_kernel)
 
