@@ -51,7 +51,7 @@ test-long: .venv/.test  ## what takes minutes: random sweeps, killed workers, a 
 	$(BIN)/python -m pytest -m long tests
 
 test-marking: .venv/.test  ## mark a made-up class in sandboxes (skips without bubblewrap)
-	$(BIN)/python -m pytest -m marking -n 0 tests
+	$(BIN)/python -m pytest -m "marking and not long" -n 0 tests
 
 test-site: .venv/.test .venv/.site  ## build the site and read it in headless Chromium (skips without Chromium)
 	$(BIN)/python -m pytest -m site -n 0 tests/tools/test_site.py
@@ -75,7 +75,7 @@ remove: .venv/.marking  ## take out a submission that is nobody's: make remove L
 	$(MARKING) remove "$(LESSON)" --student "$(STUDENT)"
 
 mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes STUDENT=anna)
-	$(MARKING) mark "$(LESSON)" --workers="$(WORKERS)" --force "$(FORCE)" --trust "$(TRUST)" --student "$(STUDENT)"
+	$(MARKING) mark "$(LESSON)" --workers="$(WORKERS)" --force "$(FORCE)" --trust "$(TRUST)" --student "$(STUDENT)" --executor "$(EXECUTOR)"
 
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 
 from tools import exercises
+from tools.marking import attempts, decisions, layouts, roster, sandbox, sources
 from tools.marking import collect as collecting
-from tools.marking import decisions, layouts, roster, sandbox, sources
 from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
 
@@ -137,7 +137,7 @@ def test_everyone_gets_their_own_file_with_a_roster(room, of, tmp_path, layout, 
     result = collecting.collect(origin, room, LESSON)
     assert (set(result.done), result.unclear, result.nothing) == ({"anna", "bert", "zoe"}, [], [])
     assert [who(room, it) for it in ("anna", "bert", "zoe")] == ["anna", "bert", "zoe"]
-    rows = {row["student"]: row for row in collecting.attempts(room)}
+    rows = {row["student"]: row for row in attempts.taken(room)}
     assert (rows["bert"]["late"] == "yes") == (layout == "canvas")
     if layout == "blackboard":
         assert rows["zoe"]["handed in"] == "2026-11-21 10:11:12"
@@ -161,7 +161,7 @@ def test_attempts_of_one_student_are_one_student(room, of, tmp_path):
     roster.take(room, b"id,name\nann_b,Ann B\nbob,Bob\nb,Another\n")
     result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
     assert (who(room, "ann_b"), who(room, "bob"), len(result.done)) == ("last", "bob", 2)
-    rows = [(row["handed in"][-2:], row["taken"]) for row in collecting.attempts(room)]
+    rows = [(row["handed in"][-2:], row["taken"]) for row in attempts.taken(room)]
     assert ("12", "") in rows
     assert ("44", "yes") in rows
     assert [it.id for it in result.nothing] == ["b"]

@@ -288,3 +288,43 @@ def test_a_submission_that_ends_its_process_costs_the_others_nothing(room, monke
     }  # fmt: skip
     assert all("ended the marking process" in dict(answers)[it] for it in ("die", "sleep"))
     assert len(answers) == 5
+
+
+def test_a_cluster_marks_as_this_computer_does_and_survives_a_killed_worker(room, wanted):
+    distributed = pytest.importorskip("distributed")
+    from tools.marking import cluster
+
+    for name in ("perfect", "partly"):
+        for number in range(3):
+            path = room.file("submitted", LESSON, f"{name}_{number}")
+            path.parent.mkdir(parents=True)
+            shutil.copy(room.file("submitted", LESSON, name), path)
+    options = {"threads_per_worker": 1, "dashboard_address": None}
+    told = []
+    with distributed.LocalCluster(2, **options) as local:
+        workers = [worker.pid for worker in local.workers.values()]
+
+        def tell(line):
+            if not told:
+                os.kill(workers[0], signal.SIGKILL)
+            told.append(line)
+
+        with cluster.connected(local.scheduler_address) as executor:
+            results = run.mark(room, LESSON, "sandboxed", tell=tell, executor=executor)
+    assert len(told) == len(results) == 12
+    rows = {row["student"]: row for row in marks.rows(room, LESSON)}
+    assert all(rows[it]["status"] == "failed" for it in ("corrupt", "leaves"))
+    for name in ("perfect", "partly"):
+        same = [{**rows[f"{name}_{n}"], "student": name} for n in range(3)]
+        assert same == [rows[name]] * 3
+    table = result(room)[0].splitlines()
+    assert set(wanted[0][0].splitlines()) <= set(table)
+    with Gradebook(room.gradebook) as gradebook:
+        assert len(gradebook.assignment_submissions(LESSON.assignment)) == 10
+
+
+def test_a_cluster_that_does_not_answer_is_said_in_a_sentence():
+    from tools.marking import cluster
+
+    with pytest.raises(SystemExit, match="EXECUTOR=nowhere"), cluster.connected("nowhere"):
+        pass

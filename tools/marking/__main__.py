@@ -15,11 +15,12 @@ import argparse
 import os
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 from tools import exercises
 
-from . import decisions, lateness, pool, roster, sandbox
+from . import cluster, decisions, lateness, pool, roster, sandbox
 from .classroom import Classroom
 from .collect import collect, given
 from .feedback import hand_back
@@ -66,6 +67,7 @@ def _parser():
     part = _of_a_lesson(commands, "mark", do_mark)
     part.add_argument("--workers", type=_workers, default=1)
     part.add_argument("--student", default="", help="only this one, and anew")
+    part.add_argument("--executor", default="", help="a Dask scheduler, such as tcp://node1:8786")
     part.add_argument("--seconds", type=int, default=60, help="for one cell")
     part.add_argument("--total", type=int, default=600, help="for one submission")
     part.add_argument("--trust", default="", help="mark without a sandbox")
@@ -160,7 +162,7 @@ def do_remove(room, chosen):
 def do_mark(room, chosen):
     """Run the tests over everything that is new."""
     try:
-        kernel = sandbox.kernel_name(chosen.trust)
+        kernel = "sandboxed" if chosen.executor else sandbox.kernel_name(chosen.trust)
     except sandbox.Refused as why:
         raise SystemExit(str(why)) from None
     limits = {"seconds": chosen.seconds, "total": chosen.total}
@@ -170,7 +172,11 @@ def do_mark(room, chosen):
         raise SystemExit(
             f"STUDENT={chosen.student} has handed in nothing of lesson {chosen.lesson}"
         )
-    results = mark(room, lesson, kernel, chosen.workers, force or bool(only), **limits, only=only)
+    force = force or bool(only)
+    with cluster.connected(chosen.executor) if chosen.executor else nullcontext() as executor:
+        results = mark(
+            room, lesson, kernel, chosen.workers, force, **limits, only=only, executor=executor
+        )
     failed = sum(bool(why) for why in results.values())
     print(f"{len(results)} marked anew, {failed} of them failed: read those yourself")
     if failed:

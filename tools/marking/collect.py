@@ -1,15 +1,14 @@
 """Find each student's notebook in what a platform hands over; what is unclear is asked."""
 
-import csv
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from . import layouts, lessons, roster, sources
+from . import attempts, layouts, lessons, roster, sources
 from .decisions import NOBODY, decided, stored
-from .files import Problem, as_csv, digest, locked, note_problems, write_whole
+from .files import Problem, digest, locked, note_problems
 
 ASK = "make assign-to LESSON={lesson} STUDENT=... FILE='{origin}/{place}'"
 
@@ -72,7 +71,7 @@ def collect(origin, classroom, lesson):
                 continue
             result.done[student] = words
             rows += own
-        _note(classroom, lesson, rows)
+        attempts.note(classroom, lesson, rows)
         have = set(classroom.students(lesson))
         result.nothing = [it for it in roster.load(classroom).values() if it.id not in have]
         names = {"lesson": int(lesson.number), "origin": origin}
@@ -237,28 +236,3 @@ def _take(files, student, classroom, lesson):
         for it in sorted(files, key=lambda it: it.order)
     ]
     return words, rows
-
-
-COLUMNS = ("lesson", "student", "taken", "file", "handed in", "late", "layout")
-
-
-def attempts(classroom):
-    """Return the rows of `collected.csv`: every file that was found to be a student's."""
-    path = classroom.folder / "collected.csv"
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _note(classroom, lesson, rows):
-    """Put a student's new rows in the place of the old ones, attempts of before among them."""
-    new = {(row["student"], row["file"]) for row in rows}
-    fresh = {row["student"] for row in rows}
-    kept = []
-    for row in attempts(classroom):
-        same = row["lesson"] == lesson.number and row["student"] in fresh
-        if same and (row["student"], row["file"]) in new:
-            continue
-        kept.append({**row, "taken": ""} if same else row)
-    write_whole(classroom, classroom.folder / "collected.csv", as_csv(COLUMNS, kept + rows))

@@ -5,8 +5,7 @@ from functools import lru_cache
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import keep, lateness, roster
-from .collect import attempts
+from . import attempts, keep, lateness, roster
 from .files import as_csv, write_whole
 
 NOTHING = "nothing handed in"
@@ -59,7 +58,7 @@ def _lateness(classroom, lesson):
     """Return a function from a student to (share that is lost, words)."""
     own = lateness.settings(classroom).get(lesson.number, {})
     people, taken = roster.load(classroom), {}
-    for row in attempts(classroom):
+    for row in attempts.taken(classroom):
         if row["lesson"] == lesson.number and row["taken"]:
             taken[row["student"]] = row
     return lambda it: lateness.penalty(own, taken.get(it, {}), people.get(it))

@@ -5,7 +5,7 @@ import io
 import re
 import zipfile
 
-from . import collect, layouts, roster
+from . import attempts, layouts, roster
 from .files import write_whole
 
 COLUMNS = {  # what each platform knows a student by in the file that it imports
@@ -85,7 +85,7 @@ def pages_file(classroom, lesson):
     path = classroom.folder / f"feedback_{lesson.notebook}.zip"
     taken = {
         row["student"]: row["file"]
-        for row in collect.attempts(classroom)
+        for row in attempts.taken(classroom)
         if row["lesson"] == lesson.number and row["taken"]
     }
     packed = io.BytesIO()

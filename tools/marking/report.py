@@ -8,7 +8,7 @@ from collections import Counter
 import nbformat
 from nbgrader.utils import is_solution
 
-from . import alike, collect, keep, marks
+from . import alike, attempts, keep, marks
 from .feedback import POLICY
 from .files import locked, write_whole
 
@@ -104,7 +104,7 @@ def _checks(classroom, lesson, rows):
 def _times(classroom, lesson):
     days = Counter(
         row["handed in"][:10]
-        for row in collect.attempts(classroom)
+        for row in attempts.taken(classroom)
         if row["lesson"] == lesson.number and row["taken"]
     )
     most = max(days.values(), default=1)

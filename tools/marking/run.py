@@ -7,7 +7,7 @@ import warnings
 from nbgrader.api import Gradebook
 from tqdm import tqdm
 
-from . import keep, pool
+from . import cluster, keep, pool
 from .files import Problem, locked, note_problems, printable
 from .one import Marked, Task, mark_one
 
@@ -16,7 +16,16 @@ READ_IT = "read the notebook yourself and give points in the formgrader, or ask 
 
 
 def mark(
-    classroom, lesson, kernel, workers=1, force=False, seconds=60, total=600, tell=None, only=()
+    classroom,
+    lesson,
+    kernel,
+    workers=1,
+    force=False,
+    seconds=60,
+    total=600,
+    tell=None,
+    only=(),
+    executor=None,
 ):
     """Mark what is new, changed or failed before.
 
@@ -39,6 +48,8 @@ def mark(
         Gets a line of text for each submission; they are printed without it.
     only : collection of str
         Mark these students and no others.
+    executor : (Executor, callable), optional
+        Where to mark instead of here, see `cluster.connected`.
 
     Returns
     -------
@@ -51,7 +62,11 @@ def mark(
         tasks = (task_of(classroom, lesson, it, kernel, seconds, total, place) for it in due)
         results, problems = {}, []
         with Gradebook(classroom.gradebook) as gradebook, _Status(len(due), tell) as status:
-            work = pool.in_processes(mark_one, tasks, workers, total + pool.BESIDE, status.started)
+            if executor:
+                work = cluster.through(*executor, tasks, status.started)
+            else:
+                most = total + pool.BESIDE
+                work = pool.in_processes(mark_one, tasks, workers, most, status.started)
             with contextlib.closing(work):
                 for task, marked in work:
                     if isinstance(marked, str):
