@@ -206,6 +206,7 @@ def test_feedback_shows_no_hidden_test(marked, room):
             for form in (hidden[::-1], hidden.upper(), coded):
                 assert len(hidden) < 8 or form == hidden or form not in text, (path, form)
     assert feedback.HIDDEN in shown(room, "feedback", "tells_the_tests")
+    assert "not shown here; your own notebook has it" in shown(room, "feedback", "tells_reworked")
     assert "Uphill!" in shown(room, "feedback", "wrong")
 
 

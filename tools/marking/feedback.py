@@ -25,7 +25,7 @@ SCRIPT = re.compile(r"(?i)<script\b|</script\s{0,9}>")
 HIDDEN = "A hidden check failed: the same question with other numbers or an edge case."
 CUT = "(cut: it shows a hidden test)"
 WRONG = "This check failed. Run your notebook to see what it says."
-LATER = "(what is printed after the first hidden check is not shown here)\n"
+LATER = "(output after the first hidden check is not shown here; your own notebook has it)\n"
 TIMED_OUT = "CellTimeoutError"
 SECONDS = 60  # for one page
 UNREADABLE = "the page has the marks alone; send the student what the formgrader shows"
@@ -64,10 +64,11 @@ class HideTests(NbGraderPreprocessor):
             if cell.cell_type == "code":
                 entered = entered or (is_grade(cell) and BEGIN in cell.source)
                 told = [_told(out, cell, lines) for out in cell.outputs]
-                if entered:
-                    told = list(
-                        filter(None, (_known(out, visible.get(cell.id, "")) for out in told))
-                    )
+                if entered and is_grade(cell):
+                    known = (_known(out, visible.get(cell.id, "")) for out in told)
+                    told = [out for out in known if out]
+                elif entered and told:
+                    told = [nbformat.v4.new_output("stream", text=LATER)]
                 cell.outputs = told
                 if not _shows(cell.source, lines) or cell.id in visible:
                     cell.source = visible[cell.id] if is_grade(cell) else cell.source
@@ -78,7 +79,7 @@ class HideTests(NbGraderPreprocessor):
 
 
 def _known(out, released):
-    """Return an output if all its words stand in the released cell, a general one, or None."""
+    """Return a test's output if the student's file has its words, else a general one or None."""
     if out.output_type == "error":
         sentence = out.traceback[0]
         said = sentence.partition(": ")[2].strip()
@@ -89,7 +90,7 @@ def _known(out, released):
     labels = re.findall(r"check\([\"'](.+?)[\"']\)", released)
     if out.get("text", "").strip() in {f"{label}: right." for label in labels}:
         return out
-    return nbformat.v4.new_output("stream", text=LATER) if not released else None
+    return None
 
 
 def hidden_lines(nb):
