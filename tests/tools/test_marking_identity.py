@@ -215,6 +215,22 @@ def test_what_is_unclear_is_asked_and_not_guessed(room, of, tmp_path, case):
         assert len(list(csv.DictReader(file))) == len(result.unclear)
 
 
+def test_one_file_that_cannot_be_stored_stops_nobody(room, of, tmp_path, monkeypatch):
+    def full(classroom, lesson, student, content):
+        if student == "bert":
+            raise OSError("no space left on device")
+        return decisions.stored(classroom, lesson, student, content)
+
+    monkeypatch.setattr(collecting, "stored", full)
+    files = {f"{it}/exercises_01.ipynb": of(it) for it in ("anna", "bert", "zoe")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert set(result.done) == {"anna", "zoe"}
+    (problem,) = result.unclear
+    assert problem.student == "bert"
+    assert "no space left" in problem.reason
+    assert "bert" in (room.folder / "problems.csv").read_text(encoding="utf-8")
+
+
 def test_two_people_of_one_name_are_asked(room, of, tmp_path):
     roster.take(room, b"id,name\na1,Anna Berg\na2,Anna Berg\n")
     files = {"Anna Berg - exercises_01.ipynb": of("?"), "Carla - exercises_01.ipynb": of("?")}

@@ -256,6 +256,15 @@ def test_the_table_keeps_earlier_lessons_and_pages_wait(room, tmp_path):
     assert "01 test_1a" in rows["zoe"]
 
 
+def test_the_formgraders_own_button_marks_as_well(room):
+    run.mark(room, LESSON, "sandboxed", only={"perfect"})
+    before = of(room, "perfect")
+    done = room.nbgrader().autograde(LESSON.assignment, "perfect", force=True)
+    assert done["success"], done["error"]
+    assert of(room, "perfect") == before
+    assert run.mark(room, LESSON, "sandboxed", only={"perfect"}) == {}
+
+
 def test_one_page_that_cannot_be_made_stops_nobody(room, capsys):
     run.mark(room, LESSON, "sandboxed")
     path = room.file("autograded", LESSON, "partly")
