@@ -277,6 +277,19 @@ def test_a_person_puts_right_what_is_wrong(room, of, tmp_path, capsys):
         decisions.remove(room, LESSON, "bert")
 
 
+def test_a_word_about_one_blank_notebook_is_none_about_another(room, released, tmp_path):
+    roster.take(room, ROSTER)
+    blank = released[1].encode()
+    places = ("anna/exercises_01.ipynb", "zoe/exercises_01.ipynb", "lost/Untitled.ipynb")
+    origin = handed_in(tmp_path / "in", dict.fromkeys(places, blank))
+    collecting.collect(origin, room, LESSON)
+    decisions.assign_to(room, LESSON, "bert", f"{origin}/lost/Untitled.ipynb")
+    decisions.remove(room, LESSON, "anna")
+    result = collecting.collect(origin, room, LESSON)
+    assert set(result.done) == set(room.students(LESSON)) == {"bert", "zoe"}
+    assert result.unclear == []
+
+
 @pytest.mark.parametrize("origin", ["", ".", " ", "nowhere", "{class}", "{class}/source"])
 def test_from_must_say_something(room, origin):
     with pytest.raises(SystemExit, match="FROM="):
@@ -293,6 +306,7 @@ MOODLE = """First name,Last name,ID number,Email address,Groups
 Anna,Berg,S-1,anna@uni.edu,Blue
 Zoë,Müller,,zoe@uni.edu,Red
 """
+WORKSHEET = "Identifier,Status,Grade,Maximum Grade\nParticipant 47,Submitted,,8\n"
 BLACKBOARD = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\n"Berg"\t"Anna"\t"anna"\t"S-1"\n'
 
 
@@ -303,9 +317,10 @@ BLACKBOARD = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\n"Berg"\t"Anna
         (MOODLE.encode("utf-8-sig"), [("S-1", "Berg, Anna"), ("zoe", "Müller, Zoë")]),
         (BLACKBOARD.encode("utf-16"), [("anna", "Berg, Anna")]),
         (ROSTER[8:], [("anna", "Anna Berg"), ("bert", "Bert Müller"), ("zoe", "Zoë Müller")]),
+        (WORKSHEET.encode("utf-8-sig"), [("Participant_47", "")]),
         ("id;name\nb1;Zoë".encode("cp1252"), [("b1", "Zoë")]),
     ],
-    ids=["canvas", "moodle", "blackboard", "two columns", "semicolons"],
+    ids=["canvas", "moodle", "blackboard", "two columns", "worksheet", "semicolons"],
 )
 def test_a_roster_is_read_as_it_is_exported(room, content, wanted):
     roster.take(room, content)

@@ -112,7 +112,7 @@ def _candidates(origin, classroom, lesson, result):
             continue
         content = file.read()
         own = digest(content)
-        known = decisions.get(own)
+        known = decisions(file.place, own)
         if known == NOBODY:
             result.left.append(f"{file.place}: removed by hand")
             continue

@@ -8,25 +8,39 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import roster, sources
+from . import attempts, roster, sources
 from .files import digest, locked, write_whole
 
 NOBODY = "-"
 
 
 def decided(classroom, lesson):
-    """Return whose the files are that a person decided about: student's id by digest."""
-    path = classroom.folder / "decisions.json"
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text(encoding="utf-8")).get(lesson.number, {})
+    """Return a function from (place, digest) of a file to whose it is by a person's word, or "".
+
+    The same blank notebook may be handed in by many, so the place must be the same, too.
+    """
+    known = _all(classroom).get(lesson.number, [])
+
+    def student(place, own):
+        for it in known:
+            if it["digest"] == own and f"/{it['file']}".endswith(f"/{place}"):
+                return it["student"]
+        return ""
+
+    return student
 
 
-def _decide(classroom, lesson, content, student):
+def _all(classroom):
     path = classroom.folder / "decisions.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known.setdefault(lesson.number, {})[digest(content)] = student
-    write_whole(classroom, path, json.dumps(known, indent=1))
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _decide(classroom, lesson, content, place, student):
+    known = _all(classroom)
+    own = {"digest": digest(content), "file": place}
+    before = [it for it in known.get(lesson.number, []) if own.items() - it.items()]
+    known[lesson.number] = [*before, {**own, "student": student}]
+    write_whole(classroom, classroom.folder / "decisions.json", json.dumps(known, indent=1))
 
 
 def stored(classroom, lesson, student, content):
@@ -48,7 +62,7 @@ def assign_to(classroom, lesson, student, place):
     if not student or student != roster.safe(student):
         raise SystemExit(f"STUDENT={student}: letters, digits and . _ @ - only, please")
     with locked(classroom):
-        _decide(classroom, lesson, content, student)
+        _decide(classroom, lesson, content, Path(place).as_posix(), student)
         stored(classroom, lesson, student, content)
 
 
@@ -70,7 +84,9 @@ def remove(classroom, lesson, student):
     if not path.exists():
         raise SystemExit(f"STUDENT={student} has handed in nothing of {lesson.assignment}")
     with locked(classroom):
-        _decide(classroom, lesson, path.read_bytes(), NOBODY)
+        for row in attempts.taken(classroom):
+            if row["student"] == student and row["lesson"] == lesson.number and row["taken"]:
+                _decide(classroom, lesson, path.read_bytes(), row["file"], NOBODY)
         with Gradebook(classroom.gradebook) as gradebook, suppress(MissingEntry):
             gradebook.remove_submission(lesson.assignment, student)
         for step in ("feedback", "autograded", "submitted"):

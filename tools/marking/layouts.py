@@ -43,13 +43,13 @@ RULES = (
     ),
     Rule(
         "canvas",
-        r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)",
+        r"(?P<name>[^_]+)_(?P<late>(?i:LATE)_)?(?P<id>\d+)_\d+_(?P<file>.+)",
         "mullerzoe_12345_67890_exercises_01-2.ipynb",
         {"name": "mullerzoe", "id": "12345", "number": 2},
     ),
     Rule(
         "canvas",
-        r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)",
+        r"(?P<name>[^_]+)_(?P<late>(?i:LATE)_)?(?P<id>\d+)_\d+_(?P<file>.+)",
         "mullerzoe_LATE_12345_67890_exercises_01.ipynb",
         {"name": "mullerzoe", "id": "12345", "late": True},
     ),

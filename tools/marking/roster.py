@@ -12,19 +12,19 @@ from .files import as_csv, locked, write_whole
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
-        "known by": ("Student", "ID", "SIS Login ID"),
+        "known by": [("Student", "ID", "SIS Login ID"), ("Student", "ID", "SIS User ID")],
         "id": ("SIS Login ID", "SIS User ID", "ID"), "name": ("Student",), "number": ("ID",),
         "login": ("SIS Login ID",), "sis": ("SIS User ID",), "section": ("Section",),
         "group": ("Group",),
     },
     "blackboard": {
-        "known by": ("Last Name", "First Name", "Username"),
+        "known by": [("Last Name", "First Name", "Username")],
         "id": ("Username",), "last": ("Last Name",), "first": ("First Name",),
         "login": ("Username",), "sis": ("Student ID",),
     },
     "moodle": {
-        "known by": ("Email address",),
-        "id": ("Username", "ID number", "Email address"), "name": ("Full name",),
+        "known by": [("Email address",), ("Identifier", "Status"), ("ID number", "First name")],
+        "id": ("Username", "ID number", "Email address", "Identifier"), "name": ("Full name",),
         "last": ("Last name", "Surname"), "first": ("First name",), "login": ("Username",),
         "email": ("Email address",), "sis": ("ID number",), "number": ("Identifier",),
         "group": ("Groups", "Group"),
@@ -69,7 +69,7 @@ def read_export(content):
         raise SystemExit("the roster is empty")
     head = [cell.strip() for cell in rows[0]]
     for platform, columns in PLATFORMS.items():
-        if all(name in head for name in columns["known by"]):
+        if any(set(names) <= set(head) for names in columns["known by"]):
             lines = [dict(zip(head, map(str.strip, row))) for row in rows[1:]]
             students = [_student(it, columns, platform) for it in lines if not _is_no_one(it)]
             break
@@ -117,6 +117,11 @@ def _plain(head, rows):
         known = [it for it in names if it in Student._fields]
         lines = [dict(zip(names, map(str.strip, row))) for row in rows[1:]]
         return [Student(**{it: line.get(it, "") for it in known}) for line in lines]
+    if max(map(len, rows)) > 2:
+        raise SystemExit(
+            f"the roster's columns are not understood: {', '.join(head[:8])}. Take the export of "
+            "Canvas, Moodle or Blackboard in English, or make a table with the columns id and name"
+        )
     return [Student(*[cell.strip() for cell in row[:2]]) for row in rows]
 
 
