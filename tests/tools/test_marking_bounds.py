@@ -152,7 +152,8 @@ BOUNDED = {
     "huge_message": (tries(HUGE_MESSAGE), None),  # the marker does not take it
 }
 FAIL = ("long_answer", "many_cells", "much_memory")
-USERS = [os.getuid(), 65534] if os.getuid() == 0 else [os.getuid()]
+ROOT_TOO = pytest.param(0, marks=pytest.mark.long)  # the class of test_marking.py is marked as root
+USERS = [65534, ROOT_TOO] if os.getuid() == 0 else [os.getuid()]
 
 
 @pytest.fixture(scope="session")

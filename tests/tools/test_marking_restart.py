@@ -282,6 +282,15 @@ def test_one_page_that_cannot_be_made_stops_nobody(room, capsys):
     assert page.count(pupils.PICTURE) == 2
 
 
+def test_a_file_that_cannot_be_read_stops_nobody(room):
+    room.file("submitted", LESSON, "ada").mkdir(parents=True)
+    results = run.mark(room, LESSON, "sandboxed", only={"ada", "perfect"})
+    assert results == {"ada": "the file cannot be read (Is a directory)", "perfect": ""}
+    feedback.hand_back(room, LESSON)
+    assert room.file("feedback", LESSON, "perfect").exists()
+    assert of(room, "ada")["status"] == "failed"
+
+
 def test_two_commands_do_not_work_in_one_class(room):
     with files.locked(room), pytest.raises(SystemExit, match="Another command is at work"):
         run.mark(room, LESSON, "sandboxed")
@@ -299,6 +308,7 @@ def test_a_submission_that_ends_its_process_costs_the_others_nothing(room, monke
     assert len(answers) == 5
 
 
+@pytest.mark.long
 def test_a_cluster_marks_as_this_computer_does_and_survives_a_killed_worker(room, wanted):
     distributed = pytest.importorskip("distributed")
     from tools.marking import cluster

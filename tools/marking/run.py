@@ -58,9 +58,9 @@ def mark(
     """
     with locked(classroom), pool.scratch() as place:
         students = [it for it in classroom.students(lesson) if not only or it in only]
-        due = [it for it in students if force or keep.is_due(classroom, lesson, it)]
-        tasks = (task_of(classroom, lesson, it, kernel, seconds, total, place) for it in due)
-        results, problems = {}, []
+        due = [it for it in students if force or _is_due(classroom, lesson, it)]
+        results = {}
+        tasks = _tasks(classroom, lesson, due, results, (kernel, seconds, total, place))
         with Gradebook(classroom.gradebook) as gradebook, _Status(len(due), tell) as status:
             if executor:
                 work = cluster.through(*executor, tasks, status.started)
@@ -78,6 +78,22 @@ def mark(
         if due:
             note_problems(classroom, "mark", lesson, problems)
         return results
+
+
+def _is_due(classroom, lesson, student):
+    try:
+        return keep.is_due(classroom, lesson, student)
+    except OSError:
+        return True  # why it cannot be read is told when it is tried
+
+
+def _tasks(classroom, lesson, due, results, options):
+    """Yield the tasks of those whose files can be read; note in the results who else there is."""
+    for student in due:
+        try:
+            yield task_of(classroom, lesson, student, *options)
+        except OSError as error:
+            results[student] = f"the file cannot be read ({error.strerror})"
 
 
 def task_of(classroom, lesson, student, kernel, seconds=60, total=600, place=""):

@@ -53,8 +53,11 @@ def _in_folder(origin):
 
 def _of(path):
     def read(limit=LARGEST):
-        with open(path, "rb") as file:
-            return file.read(limit)
+        try:
+            with open(path, "rb") as file:
+                return file.read(limit)
+        except OSError:
+            return b""  # it will be told as damaged
 
     return read
 
