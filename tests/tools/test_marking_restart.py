@@ -331,6 +331,8 @@ def test_a_cluster_marks_as_this_computer_does_and_survives_a_killed_worker(room
         with cluster.connected(local.scheduler_address) as executor:
             results = run.mark(room, LESSON, "sandboxed", tell=tell, executor=executor)
     assert len(told) == len(results) == 12
+    left = {it.name.split("-")[1] for it in Path(tempfile.gettempdir()).glob("marking-[0-9]*-*")}
+    assert left <= {str(workers[0])}  # the one that was killed; the next run removes it
     rows = {row["student"]: row for row in marks.rows(room, LESSON)}
     assert all(rows[it]["status"] == "failed" for it in ("corrupt", "leaves"))
     for name in ("perfect", "partly"):

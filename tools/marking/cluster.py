@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 
@@ -68,18 +69,17 @@ def mark_there(task):
     """Mark a submission on a node: in its own sandbox, without a common folder."""
     sandbox.prepare()
     _clear_up()
-    return mark_one(task._replace(place=_own_folder()))
-
-
-def _own_folder():
-    folder = Path(tempfile.gettempdir(), f"{PREFIX}{os.getpid()}")
+    folder = Path(tempfile.gettempdir(), f"{PREFIX}{os.getpid()}-{threading.get_ident()}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    return str(folder)
+    try:
+        return mark_one(task._replace(place=str(folder)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clear_up():
     """Remove what processes left here that are no more."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*"):
-        pid = folder.name.removeprefix(PREFIX)
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-[0-9]*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -50,12 +50,13 @@ def locked(classroom):
     except Timeout:
         words = f"Another command is at work in {classroom.folder}: wait for it, or stop it."
         raise SystemExit(words) from None
-    with lock:
-        shutil.rmtree(classroom.folder / ASIDE, ignore_errors=True)
-        try:
-            yield
-        finally:
-            shutil.rmtree(classroom.folder / ASIDE, ignore_errors=True)
+    aside = classroom.folder / ASIDE
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        yield
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        lock.release()
 
 
 def digest(*parts):
