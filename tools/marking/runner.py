@@ -122,7 +122,7 @@ class RunInSandbox(Execute):
 
     def process_message(self, msg, cell, cell_index):
         """Keep no more output of a cell than anyone would read; count all that is sent."""
-        size = len(str(msg["content"])) + 500
+        size = _length(msg["content"]) + 500
         self._sent += size
         if self._sent > MESSAGES:
             self._stop(f"stopped: its output was more than {MESSAGES // 10**6} MB")
@@ -132,6 +132,15 @@ class RunInSandbox(Execute):
             if self._size[cell_index] > OUTPUT:
                 return None
         return super().process_message(msg, cell, cell_index)
+
+
+def _length(content):
+    """Return how many characters a message's content has, without copying them."""
+    if isinstance(content, str):
+        return len(content)
+    if isinstance(content, dict):
+        return sum(_length(name) + _length(value) for name, value in content.items())
+    return sum(map(_length, content)) if isinstance(content, (list, tuple)) else 20
 
 
 def _first_process(path, seconds=20):
