@@ -135,7 +135,7 @@ did.append("all")
 """
 HUGE_MESSAGE = """
 from IPython.display import display
-display({"text/plain": "x" * (60 << 20)}, raw=True)
+display({"text/plain": "x" * (150 << 20)}, raw=True)
 """
 BOUNDED = {
     "endless": (endless, "stopped after 8 seconds"),
@@ -145,6 +145,7 @@ BOUNDED = {
     "namespaces": (tries(NAMESPACES), "did []"),
     "shared_memory": (tries(SHARED), "did ['all']"),
     "many_newlines": (many_newlines, None),
+    "prints_50_megabytes": (pupils.prints_50_megabytes, None),
     "brackets": (brackets, None),
     "long_answer": (long_answer, "300000 characters"),
     "many_cells": (many_cells, "cells; a notebook may have 1000"),
@@ -221,6 +222,9 @@ def marked(request, assigned):
 def test_a_submission_gets_no_more_than_it_may(marked, name):
     room, rows, _ = marked
     row, told = rows[name], BOUNDED[name][1]
+    if name == "huge_message" and row["status"] == "failed":  # if its connection was dropped
+        assert "larger than 100 MB" in row["notes"] or "more than 100 MB" in row["notes"], row
+        return
     if name in FAIL:
         assert row["status"] == "failed", row
         assert told in row["notes"], row
@@ -313,7 +317,7 @@ def test_the_time_limit_is_the_one_that_was_set(assigned, tmp_path):
     path.parent.mkdir(parents=True)
     nbformat.write(nb, path)
     results = run.mark(room, LESSON, "sandboxed", seconds=2)
-    assert results["anna"] == "a cell ran for more than 2 seconds and could not be stopped"
+    assert results["anna"].startswith("a cell ran for more than 2 seconds and could not be")
 
 
 def test_the_filter_of_system_calls_is_whole():

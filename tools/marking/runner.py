@@ -19,7 +19,7 @@ from .watch import Watch
 
 OUTPUT = 200_000  # characters of output that one cell may keep
 MESSAGES = 100_000_000  # characters that the kernel may send in all
-MESSAGE = 20 << 20  # bytes of one message; a longer one is dropped with its connection
+MESSAGE = 100 << 20  # bytes of one message; a longer one is dropped with its connection
 INSIDE = "/run/kernel/k"  # where the sandboxed kernel has its sockets
 
 
@@ -65,7 +65,10 @@ class RunInSandbox(Execute):
         """Return what a person should know of an error of the client's."""
         kind = type(error).__name__
         if kind == "CellTimeoutError":
-            return f"a cell ran for more than {self.timeout} seconds and could not be stopped"
+            return (
+                f"a cell ran for more than {self.timeout} seconds and could not be stopped, "
+                f"or one of its outputs was larger than {MESSAGE >> 20} MB"
+            )
         if kind == "DeadKernelError":
             return "the kernel died: the code ended it, or it took more than it may"
         return f"{kind}: {error}"
