@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-long test-marking test-site site
 .PHONY: assignment roster collect assign-to remove mark look report handback
-.PHONY: notebooks front contact format lock address matrix
+.PHONY: notebooks exercises front contact format lock address matrix
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
