@@ -327,6 +327,12 @@ SET = {
         _set("back = float(model.optimizer.learning_rate)\n    " + ASSIGN, back="back"),
         "then read it",
     ),
+    "not_read_back": Mutant(
+        "M15: what was assigned is what is there", _set(ASSIGN, back="rate"), "you were given"
+    ),
+    "not_read_back_float": Mutant(
+        "M15: a float of what was asked for", _set(ASSIGN, back="float(rate)"), "you were given"
+    ),
     "new_optimizer": Mutant(
         "M16: compile again to change the rate",
         _set("model.compile(keras.optimizers.SGD(rate), loss='mse')"),

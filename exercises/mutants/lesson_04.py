@@ -209,7 +209,12 @@ WARM = {
     "half_config": Mutant(
         "two of four arguments saved",
         _warm(config='{"start": self.start, "peak": self.peak}'),
-        crashes=True,
+        "get_config leaves out ['updates', 'warm_up']",
+    ),
+    "one_of_four": Mutant(
+        "one argument saved stands for all",
+        _warm(config='{"start": self.start}'),
+        "get_config leaves out ['peak', 'updates', 'warm_up']",
     ),
 }
 WARM_RIGHT = {
