@@ -310,12 +310,34 @@ def test_k7_a_schedule_can_be_assigned_later():
 
 
 @canary(
+    "K7, after training",
+    lesson=APPENDIX,
+    said="the old rate goes on while the new one is shown",
+    sentence="a schedule that is assigned once a model has trained is shown, but not used until "
+    "the model is compiled again, whatever the optimizer was built with.",
+    repair="if it is used at once now, drop the advice to compile again.",
+)
+@pytest.mark.parametrize("first", [0.1, S.CosineDecay(0.1, 10**6)])
+def test_k7_a_schedule_assigned_after_training_waits_for_compile(first):
+    model = one_weight_model(OPT.SGD(first))
+    train(model)
+    model.optimizer.learning_rate = S.CosineDecay(0.4, 10**6)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.4, rel=1e-4)
+    train(model)
+    assert weight_of(model) == pytest.approx(8 * 0.1, rel=1e-4)
+    model.compile(model.optimizer, loss=lambda y, prediction: -prediction)
+    train(model)
+    assert weight_of(model) == pytest.approx(8 * 0.1 + 4 * 0.4, rel=1e-4)
+
+
+@canary(
     "K8",
     lesson=APPENDIX,
     said="Keras computes in whole numbers",
     sentence="a whole number as initial_learning_rate is taken without a word and computes in "
-    "whole numbers: ExponentialDecay drops to 0, InverseTimeDecay never decays, CosineDecay "
-    "takes π for 3, PolynomialDecay ends at 0 instead of 0.0001.",
+    "whole numbers: ExponentialDecay drops to 0, InverseTimeDecay cuts its decay rate down, "
+    "CosineDecay takes π for 3, PolynomialDecay ends at 0 instead of 0.0001. Restarts and mixed "
+    "steps raise.",
     repair="correct the table; Keras may now refuse or convert whole numbers.",
 )
 def test_k8_an_integer_rate_breaks_schedules_silently():
@@ -324,6 +346,11 @@ def test_k8_an_integer_rate_breaks_schedules_silently():
 
     assert rates(S.ExponentialDecay(1, 10, 0.5), [0, 1, 2]) == [1, 0, 0]
     assert rates(S.InverseTimeDecay(1, 10, 0.5), [0, 1, 10, 1000]) == [1, 1, 1, 1]
+    assert rates(S.InverseTimeDecay(1, 10, 1.9), [0, 10]) == [1, 0.5]  # 1.9 counts as 1
+    with pytest.raises(TypeError):
+        S.CosineDecayRestarts(1, 10)(3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        S.PiecewiseConstantDecay([5], [1, 0.1])(3)
     with_three = [(1 + math.cos(3 * t / 10)) / 2 for t in (0, 5, 10)]
     assert rates(S.CosineDecay(1, 10), [0, 5, 10]) == pytest.approx(with_three, abs=1e-6)
     assert rates(S.PolynomialDecay(1, 10), [10]) == [0]
@@ -430,6 +457,81 @@ def test_k12_a_second_fit_continues_the_schedule():
 
 
 @canary(
+    "K12, the count",
+    lesson=4,
+    said="set the count to 0",
+    sentence="optimizer.iterations.assign(0) starts a schedule over, and the next update uses its "
+    "first rate; the velocity stays, which only a new optimizer forgets.",
+    repair="say how a schedule is started over now.",
+)
+def test_k12_the_count_can_be_set_back():
+    model = one_weight_model(OPT.SGD(S.PiecewiseConstantDecay([3], [0.2, 0.0])))
+    train(model)
+    train(model)
+    assert weight_of(model) == pytest.approx(4 * 0.2)
+    model.optimizer.iterations.assign(0)
+    train(model)
+    assert weight_of(model) == pytest.approx(8 * 0.2)
+    heavy = OPT.SGD(1.0, momentum=0.9)
+    moves(heavy, [1.0])
+    velocity = heavy.variables[-1].numpy().item()
+    heavy.iterations.assign(0)
+    assert velocity == pytest.approx(-1)
+    assert heavy.variables[-1].numpy().item() == velocity
+
+
+@canary(
+    "get_config",
+    lesson=4,
+    said="with some missing, it can't be loaded, or silently gets the defaults",
+    sentence="a model cannot be saved with a schedule that has no get_config, and not be loaded "
+    "with one whose get_config leaves out an argument, unless that has a default: then it counts.",
+    repair="correct the sentence, and exercise 4.2.",
+)
+def test_a_schedule_without_get_config_cannot_be_saved_nor_loaded_with_half_of_it(tmp_path):
+    class Half(S.LearningRateSchedule):
+        def __init__(self, initial, updates, end=0.0):
+            self.initial, self.updates, self.end = initial, updates, end
+
+        def __call__(self, step):
+            return self.end + self.initial * (1 - ops.cast(step, "float32") / self.updates)
+
+    def saved(kind):
+        model = one_weight_model("sgd")
+        model.compile(OPT.SGD(kind(0.1, 100, end=0.2)), loss="mse")
+        train(model)
+        model.save(tmp_path / "model.keras")
+        return tmp_path / "model.keras"
+
+    with pytest.raises(NotImplementedError, match="must override `get_config"):
+        saved(Half)
+    Half.get_config = lambda self: {"initial": self.initial}
+    path = saved(Half)
+    with pytest.raises(TypeError, match="updates"):
+        keras.saving.load_model(path, custom_objects={"Half": Half})
+    Half.get_config = lambda self: {"initial": self.initial, "updates": self.updates}
+    loaded = keras.saving.load_model(saved(Half), custom_objects={"Half": Half})
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.1 * (1 - 4 / 100))
+
+
+@canary(
+    "zero rate",
+    lesson=4,
+    said="BatchNormalization's means, still moves",
+    sentence="at a rate of zero, training still moves BatchNormalization's means.",
+    repair="drop the bracket.",
+)
+def test_at_a_rate_of_zero_the_means_of_batch_normalization_still_move():
+    normalise = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((1,)), normalise, keras.layers.Dense(1)])
+    model.compile(OPT.SGD(0.0), loss="mse")
+    before = model.layers[1].get_weights()[0].copy()
+    train(model)
+    assert normalise.moving_mean.numpy().item() != 0
+    assert model.layers[1].get_weights()[0] == before
+
+
+@canary(
     "K13",
     lesson=APPENDIX,
     said="after $k$ updates `optimizer.learning_rate` shows η(k)",
@@ -488,17 +590,29 @@ def test_k14_an_optimizer_serves_one_model():
 @canary(
     "K15",
     lesson=APPENDIX,
-    said="It read the function once",
-    sentence="a rate given as a lambda is read once, when the first fit compiles the model.",
-    repair="if a changed value is seen now, the lambda has become a way of changing the rate.",
+    said="It reads the function when it *compiles* an update",
+    sentence="a rate given as a function is read when an update is compiled, at the first batch "
+    "and at the first of another size; eagerly at every update; a number cannot be assigned.",
+    repair="if a changed value is seen now, a function has become a way of changing the rate.",
 )
-def test_k15_a_lambda_is_read_once():
+def test_k15_a_function_is_read_when_an_update_is_compiled():
     knob = {"rate": 0.5}
+
+    def update(model, rate, batch):
+        before, knob["rate"] = weight_of(model), rate
+        model.train_on_batch(np.ones((batch, 1)), np.ones((batch, 1)))
+        return weight_of(model) - before
+
     model = one_weight_model(OPT.SGD(lambda: knob["rate"]))
-    train(model)
-    knob["rate"] = 0.0
-    train(model)
-    assert weight_of(model) == pytest.approx(8 * 0.5)
+    asked = [(0.25, 4), (0.0, 4), (0.0, 3), (0.125, 3), (0.125, 4)]
+    assert [update(model, *it) for it in asked] == [0.25, 0.25, 0, 0, 0.25]
+    model.compile(model.optimizer, loss=lambda y, prediction: -prediction)
+    assert update(model, 0.125, 4) == 0.125
+    with pytest.raises(AttributeError, match="no attribute 'assign'"):
+        model.optimizer.learning_rate = 0.1
+    eager = one_weight_model(OPT.SGD(lambda: knob["rate"]))
+    eager.compile(eager.optimizer, loss=lambda y, prediction: -prediction, run_eagerly=True)
+    assert [update(eager, *it) for it in asked[:2]] == [0.25, 0]
     model = one_weight_model(OPT.SGD(0.5))
     train(model)
     model.optimizer.learning_rate = 0.0

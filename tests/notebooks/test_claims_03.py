@@ -66,6 +66,8 @@ def test_lesson_3_at_0001_it_crawls_at_01_it_falls_at_1_it_jumps_at_2_5_it_never
     assert np.all(ups[0.1] == 0)
     assert np.sum(ups[1.0] > 0) >= 9  # of 12 seeds
     assert not np.any(curves[2.5][-1] < 2.2)
+    dead_at_last = np.sum(curves[1.0][-1] > 2)
+    assert 0 < dead_at_last < 12, "'with this seed' has to stay"
 
 
 def test_lesson_3_after_a_drop_of_the_rate_a_jumping_network_settles():
@@ -73,6 +75,12 @@ def test_lesson_3_after_a_drop_of_the_rate_a_jumping_network_settles():
     curves = train(rates)[1]
     assert np.sum(curves[2] < curves[1]) >= 10  # at once, in most of 12 seeds
     assert np.all(curves[-1] < 0.25 * curves[1])
+
+
+def test_lesson_3_a_jumping_network_can_be_rescued_only_if_you_catch_it_in_time():
+    rates = np.r_[np.full(8 * PER_EPOCH, 1.0), np.full(3 * PER_EPOCH, 0.1)]
+    curves = train(rates)[1]
+    assert np.any(curves[-1] > 2)
 
 
 def test_lesson_3_lowering_the_rate_does_not_revive_dead_units():
@@ -94,11 +102,13 @@ def test_lesson_3_lowering_the_rate_does_not_revive_dead_units():
 # --- the loss you asked for ----------------------------------------------------------------------
 
 
-def bias_step(*last_layers, loss="sparse_categorical_crossentropy", start=0.0):
+def bias_step(
+    *last_layers, loss="sparse_categorical_crossentropy", start=0.0, optimizer=keras.optimizers.SGD
+):
     scores = layers.Dense(2, kernel_initializer="zeros")
     model = keras.Sequential([keras.Input((1,)), scores, *last_layers])
     scores.bias.assign([start, start])
-    model.compile(keras.optimizers.SGD(1.0), loss=loss, run_eagerly=True)
+    model.compile(optimizer(1.0), loss=loss, run_eagerly=True)
     model.train_on_batch(np.ones((4, 1)), np.zeros(4))
     return scores.bias.numpy()[0] - start
 
@@ -109,7 +119,7 @@ class OwnLoss(keras.losses.Loss):
         return -ops.log(share[:, 0])
 
 
-def test_lesson_3_keras_cannot_look_behind_rescaling_or_a_loss_of_your_own():
+def test_lesson_3_keras_cannot_look_behind_rescaling_or_a_formula_of_your_own():
     sigmoid = layers.Activation("sigmoid")
     assert bias_step(sigmoid, layers.Rescaling(1.0)) == pytest.approx(0.25, abs=1e-6)
     assert bias_step(sigmoid, layers.Reshape((2,))) == pytest.approx(0.25, abs=1e-6)
@@ -117,6 +127,9 @@ def test_lesson_3_keras_cannot_look_behind_rescaling_or_a_loss_of_your_own():
     for behind in (layers.Identity(), layers.Dropout(0.0), layers.Activation("linear")):
         step = bias_step(sigmoid, behind)
         assert step == pytest.approx(0.5, abs=1e-6), "'one more layer' would say too much"
+    kerass = keras.losses.sparse_categorical_crossentropy
+    step = bias_step(sigmoid, loss=lambda truth, outputs: kerass(truth, outputs))
+    assert step == pytest.approx(0.5, abs=1e-6), "'a loss of your own' would say too much"
 
 
 def test_lesson_3_the_slope_is_exactly_half_at_0_and_not_elsewhere():
@@ -130,6 +143,14 @@ def test_lesson_3_the_accuracy_will_not_tell_you():
     scores = np.random.default_rng(0).normal(scale=3, size=(1000, 2))
     sigmoid = 1 / (1 + np.exp(-scores))
     np.testing.assert_array_equal(sigmoid.argmax(axis=1), scores.argmax(axis=1))
+    large = ops.convert_to_numpy(ops.sigmoid(ops.array([18.0, 30.0])))
+    assert large[0] == large[1] == 1, "'unless both round to 1' has to stay"
+
+
+def test_lesson_3_at_6_and_6_sgd_has_all_but_stopped_and_adam_has_not():
+    behind = layers.Activation("sigmoid"), layers.Rescaling(1.0)
+    assert bias_step(*behind, start=6.0) < 0.002
+    assert bias_step(*behind, start=6.0, optimizer=keras.optimizers.Adam) > 0.9
 
 
 # --- what 0.001 means ----------------------------------------------------------------------------
@@ -145,6 +166,8 @@ def test_lesson_3_for_four_of_them_the_first_step_is_about_eta_whatever_the_slop
 
 def test_lesson_3_only_the_first_step_and_only_well_above_epsilon():
     assert abs(walk(keras.optimizers.Adam(0.001), [1e-7])[-1]) < 0.0001
+    first = {g: abs(walk(keras.optimizers.Adam(0.001), [g])[-1]) for g in (1e-5, 1e-4, 1e-3)}
+    assert first[1e-5] < 0.0008 < 0.00096 < first[1e-4] < 0.00098 < 0.00099 < first[1e-3]
     rng = np.random.default_rng(3)
     lengths = {}
     for mean in (10.0, 3.0, 1.0, 0.3, 0.0):
@@ -153,6 +176,15 @@ def test_lesson_3_only_the_first_step_and_only_well_above_epsilon():
     assert list(lengths.values()) == sorted(lengths.values(), reverse=True)
     assert lengths[10.0] > 0.00095
     assert lengths[0.0] < 0.0003
+
+
+def test_lesson_3_on_equal_slopes_80_updates_of_adam_at_00001_go_0008_far():
+    ends = {
+        name: -walk(keras.optimizers.Adam(0.0001), slopes)[-1]
+        for name, slopes in (("equal", [5.0] * 80), ("growing", range(1, 81)))
+    }
+    assert ends["equal"] == pytest.approx(0.008, rel=1e-3)
+    assert ends["growing"] > 0.01, "'equal' has to stay"
 
 
 def test_lesson_3_on_a_steady_slope_adagrads_steps_keep_shrinking():
@@ -258,6 +290,20 @@ def test_lesson_3_no_other_pair_of_rate_and_beta_is_faster_on_a_quadratic():
                 assert slowest(other_rate, other_beta, (largest, smallest)) > best - 1e-6
 
 
+def test_lesson_3_each_further_tenth_takes_11_5_updates_and_the_first_takes_30():
+    rate, beta = numpy_optimizers.fastest_momentum(100, 1)
+    factor = numpy_optimizers.momentum_convergence_rate(100, 1)
+    optimizer, start = numpy_optimizers.momentum(rate, beta), np.array([1.0, 1.0])
+    path = numpy_optimizers.follow(optimizer, lambda w: np.array([100.0, 1.0]) * w, start, 1200)
+    left = np.linalg.norm(path, axis=1) / np.linalg.norm(start)
+    assert left.max() == pytest.approx(2.68, abs=0.01)
+    below = [1 + np.flatnonzero(left > 10.0**-k).max() for k in range(1, 90)]
+    assert below[0] == 30
+    assert np.mean(np.diff(below)[-40:]) == pytest.approx(np.log(0.1) / np.log(factor), abs=0.15)
+    t = np.array([200, 400, 800])
+    np.testing.assert_allclose(left[t] / factor**t / t, 1.295, rtol=0.005)  # it grows like t
+
+
 # --- the race ------------------------------------------------------------------------------------
 
 
@@ -300,6 +346,11 @@ def test_lesson_3_turned_by_45_degrees_the_ravine_looks_round_no_more():
         else:
             assert ends[1] > 5 * ends[0]
             assert straight[1] < 0.8 < 0.95 < straight[0]
+            round_start = numpy_optimizers.follow(
+                make(0.1), lambda w: turn @ ravine_gradient(turn.T @ w), start, 60
+            )
+            length = np.linalg.norm(np.diff(round_start, axis=0), axis=1).sum()
+            assert np.linalg.norm(round_start[-1] - start) > 0.95 * length, "'start and all'"
 
 
 # --- questions -----------------------------------------------------------------------------------

@@ -160,6 +160,33 @@ def test_lesson_4_linear_wins_and_at_a_common_rate_of_1_it_is_only_fifth():
     assert order[4] == "linear to zero"
 
 
+def ranks(values):
+    return np.argsort(np.argsort(values))
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 1.5])
+def test_lesson_4_at_one_common_rate_the_distance_from_the_best_one_is_mixed_into_the_result(rate):
+    best = [noisy_quadratic.best_initial_rate(family, T) for family in schedules.FAMILIES]
+    common = [end(schedules.make_schedule(family, rate, T)) for family in schedules.FAMILIES]
+    away = [abs(math.log(own / rate)) for own, _ in best]
+    fair = [loss for _, loss in best]
+    by_distance, by_merit = (
+        np.corrcoef(ranks(common), ranks(reasons))[0, 1] for reasons in (away, fair)
+    )
+    assert by_distance > 0.5
+    assert by_merit > 0.5, "'you mostly measure whose best rate is nearest' would say too much"
+
+
+def test_lesson_4_the_area_says_how_much_distance_is_left_and_not_how_much_noise():
+    line, restarts = (
+        schedules.make_schedule(family, 0.395, T)
+        for family in ("linear to zero", "cosine with 4 restarts")
+    )
+    assert line(NOW).sum() == pytest.approx(restarts(NOW).sum(), rel=0.005)
+    assert end(line, noise=0.0) == pytest.approx(end(restarts, noise=0.0), rel=0.02)
+    assert end(restarts) > 1.5 * end(line)
+
+
 def test_lesson_4_at_4000_exponential_is_the_only_one_below_linear():
     best = {
         family: noisy_quadratic.best_initial_rate(family, 4000)[1] for family in schedules.FAMILIES
@@ -181,15 +208,17 @@ def test_lesson_4_the_best_constant_rate_owes_more_of_both_than_the_three_below_
 
 def test_lesson_4_the_last_tenth_and_a_run_that_is_stopped_early():
     falls, cost = {}, {}
-    for family in ("stable then decay", "linear to zero", "exponential to 1/100"):
+    for family in ("stable then decay", "linear to zero", "exponential to 1/100", "cosine"):
         rate, _ = noisy_quadratic.best_initial_rate(family, T)
         losses = noisy_quadratic.expected_loss(schedules.make_schedule(family, rate, T)(NOW))
         falls[family] = 1 - losses[1000] / losses[900]
         cost[family] = losses[800] / noisy_quadratic.best_initial_rate(family, 800)[1]
+    del falls["cosine"]
     assert list(falls.values()) == pytest.approx([0.291, 0.151, 0.063], abs=0.002)
     assert cost["linear to zero"] > 1.2
     assert cost["stable then decay"] > 1.5
     assert cost["exponential to 1/100"] < 1, "stopping early does not cost every schedule"
+    assert cost["cosine"] == pytest.approx(1.002, abs=0.001)
 
 
 def test_lesson_4_at_003_inverse_time_ends_4_per_cent_lower_than_at_001():
@@ -231,19 +260,19 @@ def test_lesson_4_your_turn_can_be_beaten_by_half_a_per_cent_and_not_by_more():
 # --- warm-up -------------------------------------------------------------------------------------
 
 
-def mse_network(warm_up, seed, updates=200):
-    """Train lesson 4's network; return it and its last loss."""
+def mse_network(warm_up, seed, updates=200, peak=4.0, unless=0.05):
+    """Train lesson 4's network; return its last loss, and 2/L if that loss is below `unless`."""
     images, targets = DIGITS.x_train, keras.utils.to_categorical(DIGITS.y_train)
     keras.utils.set_random_seed(seed)
     hidden = [keras.layers.Dense(64, activation="relu") for _ in range(2)]
     network = keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10)])
-    rate = keras_schedules.keras_schedule("linear to zero", 4.0, 200, warm_up)
+    rate = keras_schedules.keras_schedule("linear to zero", peak, 200, warm_up)
     network.compile(keras.optimizers.SGD(rate), loss="mse")
     loss = None
     for _ in range(updates):
         loss = float(network.train_on_batch(images, targets))
     meter = CurvatureMeter(network, images, targets)
-    return loss, 2 / meter.largest() if loss is None or loss < 0.05 else np.nan
+    return loss, 2 / meter.largest() if loss is None or loss < unless else np.nan
 
 
 @pytest.mark.parametrize("seed", [2, 3])
@@ -253,6 +282,24 @@ def test_lesson_4_without_a_warm_up_the_run_is_lost_and_three_updates_are_enough
     assert loss < 0.02
     _, limit_at_start = mse_network(3, seed, updates=0)
     assert limit_at_start < 0.7 < 2 < limit
+
+
+def test_lesson_4_with_a_warm_up_of_3_the_rate_is_3_to_7_times_the_limit_and_the_loss_doubles():
+    limits = {k: mse_network(3, 0, updates=k, unless=np.inf)[1] for k in (1, 2, 3, 4)}
+    assert 3 < (4 / 3) / limits[1] < 3.5
+    assert 6.5 < (8 / 3) / limits[2] < 7.5
+    assert limits[3] > 4 * limits[2]
+    assert limits[4] > 4
+    losses = [mse_network(3, 0, updates=k, unless=0)[0] for k in (2, 3, 4)]  # each before an update
+    assert losses[1] > 1.8 * losses[0]
+    assert losses[2] < 0.4 * losses[1]
+
+
+def test_lesson_4_a_start_at_3_ends_at_least_twice_as_high_as_with_a_warm_up():
+    for seed in (0, 1):
+        ends = [mse_network(warm_up, seed, peak=3.0, unless=0)[0] for warm_up in (0, 30)]
+        assert ends[0] > 2 * ends[1]
+        assert ends[0] < 0.08, "it does calm down: only a start at 4 is lost"
 
 
 def test_lesson_4_warm_up_is_no_cure_all():
@@ -303,7 +350,7 @@ def test_lesson_4_at_a_rate_of_zero_plain_sgd_stands_still_and_momentum_coasts_o
 
 
 @pytest.mark.parametrize("split", [0, 1, 42])
-def test_lesson_4_the_tutorials_decay_hurts_at_its_own_rates_and_helps_at_2(split):
+def test_lesson_4_the_tutorials_decay_hurts_at_its_own_rates_and_at_2_the_seeds_disagree(split):
     """Its network and its decay, standardised inputs, 60 seeds, by the validation loss."""
     x, y = data.load_dataset("iris")
     x_train, x_held, y_train, y_held = train_test_split(
@@ -320,8 +367,7 @@ def test_lesson_4_the_tutorials_decay_hurts_at_its_own_rates_and_helps_at_2(spli
         paired = losses(schedules.inverse_time(rate, 0.01)(t)) - losses(np.full(80, rate))
         assert paired.mean() > 3 * paired.std(ddof=1) / math.sqrt(60)
     paired = losses(schedules.inverse_time(2.0, 0.01)(t)) - losses(np.full(80, 2.0))
-    assert np.median(paired) < 0
-    assert paired.mean() < 0
+    assert 0.1 < np.mean(paired < 0) < 0.9
 
 
 # --- questions -----------------------------------------------------------------------------------
