@@ -517,7 +517,7 @@ def test_a_schedule_without_get_config_cannot_be_saved_nor_loaded_with_half_of_i
 @canary(
     "zero rate",
     lesson=4,
-    said="BatchNormalization's means, still moves",
+    said="such as a layer's running means, still moves",
     sentence="at a rate of zero, training still moves BatchNormalization's means.",
     repair="drop the bracket.",
 )
