@@ -1,8 +1,9 @@
-"""Learning rates of Keras models: swept, chosen with a reason, and range-tested.
+"""Learning rates of Keras models: swept, chosen with a reason, range-tested, compared with limits.
 
 `sweep_learning_rates` trains one model at many learning rates with several seeds, all copies at
 once where that gives the same numbers. `choose_learning_rate` picks a rate from the result and
-says why. `range_test` finds in one short training where a sweep should look.
+says why. `range_test` finds in one short training where a sweep should look. `CurvatureMeter`
+measures the largest curvature of a model's loss, which limits the rate.
 
 Importing the package is quick: Keras and TensorFlow start with the first call.
 
@@ -22,11 +23,13 @@ A sweep goes through these modules, each of which names its neighbours:
 ``_result``          what was measured; ``_choose`` picks a rate from it
 ``_range_test``      the range test; ``_curve`` reads its suggestions off, ``_restore`` puts the
                      model back
+``_curvature``       the largest curvature, by Hessian products
 ``_plots``           a result and a range test draw themselves
 ===================  ==========================================================================
 """
 
 from lrsweep._choose import choose_learning_rate
+from lrsweep._curvature import CurvatureMeter, hessian_product
 from lrsweep._curve import RangeTest
 from lrsweep._range_test import range_test
 from lrsweep._result import SweepResult
@@ -34,9 +37,11 @@ from lrsweep._sweep import sweep_learning_rates
 from lrsweep._version import __version__ as __version__
 
 __all__ = [
+    "CurvatureMeter",
     "RangeTest",
     "SweepResult",
     "choose_learning_rate",
+    "hessian_product",
     "range_test",
     "sweep_learning_rates",
 ]

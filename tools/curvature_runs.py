@@ -38,7 +38,7 @@ def make_run(model, x, y):
     """Return a function from rates, one for each update, to losses and curvatures."""
     import tensorflow as tf
 
-    from utils.curvature import CurvatureMeter
+    from lrsweep import CurvatureMeter
 
     weights, start = model.trainable_variables, model.get_weights()
     meter = CurvatureMeter(model, x, y)

@@ -11,7 +11,6 @@ module                  lessons    what is in it
 ``schedules``           4          learning-rate schedules as functions of the update
 ``keras_schedules``     4          the same schedules as Keras objects
 ``noisy_quadratic``     4          the mean loss under noisy gradients, without a random number
-``curvature``           4 and 7    the largest curvature of a Keras model, by Hessian products
 ``models``              6          the pocket Xception, transfer models and heads, unfreezing
 ``discriminative_lr``   6          one learning rate for the base, another for the head
 ``plotting``            all        every kind of still figure, in one style
@@ -29,5 +28,4 @@ SHOWN = {  # the function: the lesson that shows it in full
     "descent.largest_curvature": 2,
     "noisy_quadratic.expected_loss": 4,
     "models.build_transfer_model": 6,
-    "curvature.hessian_product": 7,
 }

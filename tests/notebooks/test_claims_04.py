@@ -14,8 +14,8 @@ import pytest
 from claims import fallen_for_traps
 from sklearn.model_selection import train_test_split
 
+from lrsweep import CurvatureMeter
 from utils import data, keras_schedules, noisy_quadratic, schedules
-from utils.curvature import CurvatureMeter
 
 T = 1000
 NOW = np.arange(T)

@@ -13,8 +13,8 @@ from claims import definitions, fallen_for_traps
 from keras.optimizers import schedules
 from test_lesson_07 import KEPT, lesson
 
+from lrsweep import CurvatureMeter
 from utils import data, numpy_optimizers
-from utils.curvature import CurvatureMeter
 
 STEM = "07_where_the_limit_moves"
 

@@ -11,8 +11,8 @@ from claims import definitions
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from course.views import curvature as views
+from lrsweep import CurvatureMeter
 from utils import numpy_optimizers
-from utils.curvature import CurvatureMeter
 
 KEPT = {  # what the lesson's functions need besides each other
     "digits", "x", "y", "train_part", "validation_part", "logits_loss", "batches", "grids",

@@ -12,10 +12,12 @@ import pytest
 import tensorflow as tf
 
 import utils
+from lrsweep import hessian_product
 from tools import notebooks, rules
-from utils import curvature, descent, models, noisy_quadratic
+from utils import descent, models, noisy_quadratic
 
 LESSONS = rules.lessons()
+SHOWN = utils.SHOWN | {"lrsweep.hessian_product": 7}
 QUIZZES = sorted((rules.ROOT / "notebooks" / "quiz").glob("*.json"))
 
 
@@ -176,8 +178,8 @@ def test_a_lesson_depends_on_what_it_imports_and_on_nothing_else():
 
 
 def _taught(name):
-    """Return a function of `utils` as the lesson that shows it defines it."""
-    lesson, short = LESSONS[utils.SHOWN[name] - 1], name.rpartition(".")[2]
+    """Return a function as the lesson that shows it defines it."""
+    lesson, short = LESSONS[SHOWN[name] - 1], name.rpartition(".")[2]
     for cell in rules.code_cells(nbformat.read(lesson, as_version=4)):
         for node in ast.parse(cell.source).body:
             if isinstance(node, ast.FunctionDef) and node.name == short:
@@ -189,7 +191,7 @@ def _taught(name):
 
 def test_every_function_that_is_said_to_be_shown_is_compared():
     compared = re.findall(r'^    taught = _taught\("([\w.]+)"\)', Path(__file__).read_text(), re.M)
-    assert sorted(compared) == sorted(utils.SHOWN)
+    assert sorted(compared) == sorted(SHOWN)
 
 
 def test_taught_gradient_descent_is_the_imported_one():
@@ -237,7 +239,7 @@ def test_taught_transfer_model_is_the_imported_one():
 
 
 def test_taught_hessian_product_is_the_imported_one():
-    taught = _taught("curvature.hessian_product")
+    taught = _taught("lrsweep.hessian_product")
     keras.utils.set_random_seed(0)
     hidden = keras.layers.Dense(3, activation="tanh", kernel_regularizer="l2")
     model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(2)])
@@ -245,6 +247,6 @@ def test_taught_hessian_product_is_the_imported_one():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(7, 4)).astype("float32"), random.normal(size=(7, 2))
     direction = [random.normal(size=v.shape).astype("float32") for v in model.trainable_variables]
-    products = taught(model, x, y, direction), curvature.hessian_product(model, x, y, direction)
+    products = taught(model, x, y, direction), hessian_product(model, x, y, direction)
     for mine, theirs in zip(*products):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)

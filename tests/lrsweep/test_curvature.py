@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from utils import curvature, data, descent
+from lrsweep import _curvature as curvature
+from utils import data, descent
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -429,7 +430,7 @@ def test_importing_it_starts_no_tensorflow():
     import sys
     from pathlib import Path
 
-    code = "import sys, utils.curvature; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    code = "import sys, lrsweep; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     root = Path(curvature.__file__).parents[1]
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert ran.stdout.split() == ["False", "False"]

@@ -1,7 +1,5 @@
 """The curvature of a Keras model's loss, measured by Hessian products.
 
-Lessons 4 and 7.
-
 A network's Hessian has far too many entries to write down. Its product with a direction costs
 about two gradients (B. Pearlmutter, "Fast exact multiplication by the Hessian", 1994), and power
 iteration needs no more. What training does to the curvature: J. Cohen et al., "Gradient descent
@@ -11,7 +9,7 @@ methods at the edge of stability", 2022.
 
 import numpy as np
 
-from utils import checks
+from lrsweep._validation import array, positive_number, whole_number
 
 FRESH = 0.03  # how much of a new direction a warm start gets, to notice one that became steepest
 
@@ -19,8 +17,33 @@ FRESH = 0.03  # how much of a new direction a warm start gets, to notice one tha
 def hessian_product(model, x, y, direction, training=False):
     """Multiply the Hessian of a model's loss on a batch by a direction.
 
-    `direction` is a list of arrays, one for each of `model.trainable_variables` and of its shape,
-    and so is the product. The other arguments are those of `CurvatureMeter`.
+    Parameters
+    ----------
+    model, x, y, training
+        As for `CurvatureMeter`.
+    direction : list of array
+        One for each of `model.trainable_variables`, of its shape.
+
+    Returns
+    -------
+    list of array
+        Of the same shapes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    The loss w² has the curvature 2.
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    >>> model.compile("sgd", loss="mse")
+    >>> hessian_product(model, np.ones((4, 1)), np.zeros((4, 1)), [np.array([[3.0]])])[0].item()
+    6.0
     """
     meter = CurvatureMeter(model, x, y, training=training)
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
@@ -60,6 +83,24 @@ class CurvatureMeter:
     direction, residual, products : array of shape (weights,), float, int
         Of the last reading: the unit vector d where it ended; |Hd − λd|/|λ|, which is small if d
         has settled; and how many Hessian products it took.
+
+    Raises
+    ------
+    ValueError
+        If the model is not compiled and built, the batch does not fit it, or the model has not
+        been trained with Adam or AdamW although `preconditioned` is set.
+
+    Examples
+    --------
+    The loss is (3w₁)²/2 + w₂²/2, averaged over two examples.
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    >>> model.compile("sgd", loss="mse")
+    >>> meter = CurvatureMeter(model, np.array([[3.0, 0.0], [0.0, 1.0]]), np.zeros((2, 1)))
+    >>> print(f"{meter.largest():.2f}, so plain gradient descent is stable below 2/9")
+    9.00, so plain gradient descent is stable below 2/9
     """
 
     def __init__(self, model, x, y, preconditioned=False, training=False, seed=0):
@@ -67,21 +108,32 @@ class CurvatureMeter:
         import tensorflow as tf
 
         _check_model(model, preconditioned)
-        self._rng = np.random.default_rng(checks.whole_number("seed", seed, minimum=0))
+        self._rng = np.random.default_rng(whole_number("seed", seed, minimum=0))
         self.model, self.preconditioned, self.training = model, preconditioned, bool(training)
         self.x, self.y = (keras.tree.map_structure(_as_tensor, part) for part in (x, y))
         self.sizes = [int(np.prod(variable.shape)) for variable in model.trainable_variables]
         self.direction, self.residual, self.products = self._random_direction(), np.inf, 0
-        self._product = tf.function(self._multiply, autograph=False)
-        self._power = tf.function(self._iterate, autograph=False)
+        self._product = self._power = None  # traced here and now, so that TensorFlow doesn't warn
         try:
+            self._product = _traced(self._multiply, _as_tensor(self.direction))
             self._product(_as_tensor(self.direction))
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             raise ValueError(f"x and y must fit the model and its loss, got {error}") from error
 
     def product(self, direction):
-        """Return the (preconditioned) Hessian times a direction, both of shape (weights,)."""
-        direction = checks.array("direction", direction, dimensions=1)
+        """Return the (preconditioned) Hessian times a direction, both of shape (weights,).
+
+        Examples
+        --------
+        >>> import keras
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        >>> model.compile("sgd", loss="mse")
+        >>> meter = CurvatureMeter(model, np.ones((4, 1)), np.zeros((4, 1)))
+        >>> meter.product([3.0]).item()
+        6.0
+        """
+        direction = array("direction", direction, dimensions=1)
         if len(direction) != sum(self.sizes):
             raise ValueError(f"direction must be {sum(self.sizes)} numbers, got {len(direction)}")
         return self._product(_as_tensor(direction)).numpy()
@@ -95,14 +147,26 @@ class CurvatureMeter:
         the largest one the largest in size, too. Each of the two takes at most `iterations`
         products and stops when the residual is below `tolerance`. What comes out is (apart from
         rounding) never above the largest eigenvalue; it is nan if the loss is.
+
+        Examples
+        --------
+        >>> import keras
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        >>> model.compile("sgd", loss="mse")
+        >>> meter = CurvatureMeter(model, np.ones((4, 1)), np.zeros((4, 1)))
+        >>> round(meter.largest(), 4)
+        2.0
         """
-        iterations = checks.whole_number("iterations", iterations)
-        tolerance = checks.positive_number("tolerance", tolerance)
+        iterations = whole_number("iterations", iterations)
+        tolerance = positive_number("tolerance", tolerance)
         start, raised, self.products = self.direction, 0.0, 0
         for share in (FRESH, 1.0):
             start = start + share * self._random_direction()
             arguments = start / np.linalg.norm(start), iterations, tolerance, raised
-            found = self._power(*map(_as_tensor, arguments))
+            arguments = [_as_tensor(argument) for argument in arguments]
+            self._power = self._power or _traced(self._iterate, *arguments)
+            found = self._power(*arguments)
             direction, value, size, residual, products = (tensor.numpy() for tensor in found)
             self.products += int(products)
             if size == 0 or not np.isfinite(value):
@@ -162,6 +226,13 @@ class CurvatureMeter:
         state = tf.zeros_like(iterations), direction, one, one, np.inf * one
         products, *found = tf.while_loop(unsettled, multiply, state)
         return *found, products
+
+
+def _traced(function, *tensors):
+    """Return a function traced for tensors like these."""
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False).get_concrete_function(*tensors)
 
 
 def _adam_roots(adam):
