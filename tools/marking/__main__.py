@@ -11,6 +11,11 @@ python -m tools.marking report 1                  a page of the class, and the a
 python -m tools.marking handback 1                a page for every student, and marks.csv
 """
 
+import signal
+
+if __name__ == "__main__":  # while the modules load, there is nothing to clear away
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import os
 import sys

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -80,12 +81,25 @@ def in_processes(work, tasks, workers, seconds, started=lambda task: None):
     started : callable
         Called with each task when it begins.
     """
+    _start_tracker()
     crowd, alone = _Queue(tasks), deque()
     while crowd:
         alone.extend((yield from _pooled(work, crowd, workers, seconds, started)))
     for task in alone:
         for _ in (yield from _pooled(work, _Queue([task]), 1, seconds, started)):
             yield task, "it ended the marking process, or took longer than a submission may"
+
+
+def _start_tracker():
+    """Start multiprocessing's own helper so that a closed terminal does not end it before us."""
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is None or threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(hang_up, signal.SIG_IGN)  # which the helper inherits
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.signal(hang_up, before)
 
 
 class _Queue:
