@@ -3,7 +3,8 @@
 `sweep_learning_rates` trains one model at many learning rates with several seeds, all copies at
 once where that gives the same numbers. `choose_learning_rate` picks a rate from the result and
 says why. `range_test` finds in one short training where a sweep should look. `CurvatureMeter`
-measures the largest curvature of a model's loss, which limits the rate.
+measures the largest curvature of a model's loss, which limits the rate. `check_up` looks at a
+model from all sides, and names what its training suffers from.
 
 Importing the package is quick: Keras and TensorFlow start with the first call.
 
@@ -24,22 +25,29 @@ A sweep goes through these modules, each of which names its neighbours:
 ``_range_test``      the range test; ``_curve`` reads its suggestions off, ``_restore`` puts the
                      model back
 ``_curvature``       the largest curvature, by Hessian products
+``_check_up``        a check-up: ``_patient`` is the model under it; ``_measures``,
+                     ``_measures_of_gradients`` and ``_measures_of_rate`` measure, ``_trials`` and
+                     ``_activity`` train it for a while and look inside, ``_report`` says it
 ``_plots``           a result and a range test draw themselves
 ===================  ==========================================================================
 """
 
+from lrsweep._check_up import check_up
 from lrsweep._choose import choose_learning_rate
 from lrsweep._curvature import CurvatureMeter, hessian_product
 from lrsweep._curve import RangeTest
 from lrsweep._range_test import range_test
+from lrsweep._report import CheckUp
 from lrsweep._result import SweepResult
 from lrsweep._sweep import sweep_learning_rates
 from lrsweep._version import __version__ as __version__
 
 __all__ = [
+    "CheckUp",
     "CurvatureMeter",
     "RangeTest",
     "SweepResult",
+    "check_up",
     "choose_learning_rate",
     "hessian_product",
     "range_test",

@@ -72,6 +72,22 @@ class Stream:
         known = int(self.dataset.cardinality())
         return known if known >= 0 else sum(1 for _ in self.dataset)
 
+    def gathered(self, name, most):
+        """Return the first batches as `Examples`, until these are at least `most`."""
+        parts, count = [], 0
+        for batch in self.batches():
+            if any(not isinstance(it, tf.Tensor) for it in tf.nest.flatten(batch)):
+                raise ValueError(f"{name} must give plain tensors here, not ragged or sparse ones")
+            parts.append(tf.nest.map_structure(lambda it: it.numpy(), batch))
+            count += len(tf.nest.flatten(parts[-1])[0])
+            if count >= most:
+                break
+        return Examples(*tf.nest.map_structure(lambda *rows: np.concatenate(rows), *parts))
+
+    def batch_size(self):
+        """Return the size of the first batch."""
+        return len(tf.nest.flatten(next(iter(self.batches())))[0])
+
 
 def check_data(name, data):
     """Return data that `fit` takes as `Examples`, or a stream of batches as a `Stream`.

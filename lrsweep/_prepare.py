@@ -100,7 +100,7 @@ def prepare(
         if isinstance(train, Stream):
             raise ValueError("class_weight needs arrays: let the dataset give sample weights")
         train = weighted_by_class(train, class_weight)
-    _check_shapes(train, validation)
+    check_shapes(train, validation)
     _check_executor(executor, train, validation)
     callbacks = check_callbacks(early_stopping, reduce_on_plateau)
     experiment = Experiment(build_model, train, validation, epochs, batch_size, shuffle)
@@ -145,7 +145,7 @@ def prepare(
     )
 
 
-def _check_shapes(train, validation):
+def check_shapes(train, validation):
     """Refuse validation examples that are of another form than the training examples."""
     forms = [[spec.shape[1:] for spec in _flat(part.specs()[:2])] for part in (train, validation)]
     if forms[0] != forms[1]:
@@ -195,22 +195,30 @@ def _first_update(probe, seed):
     if not np.isfinite(logs["loss"]):
         raise ValueError(
             f"the loss must be a finite number before the first update, it is {logs['loss']}: "
-            f"{_what_is_not_finite(probe.experiment.train)}"
+            f"{what_is_not_finite(probe.experiment.train)}"
         )
     return list(logs), list(held_out)
 
 
-def _what_is_not_finite(train):
+def what_is_not_finite(train):
+    """Say where to look when the loss is not a finite number."""
     if isinstance(train, Stream):
         return "look for values that are not finite in the data"
-    for name, part in zip(("x", "y", "sample_weight"), train.parts):
+    return values_not_finite("train_data", train) or (
+        "the data are finite, so look at the model's loss and its first weights"
+    )
+
+
+def values_not_finite(name, examples):
+    """Say which part of examples holds values that are not finite; "" if none does."""
+    for part_name, part in zip(("x", "y", "sample_weight"), examples.parts):
         for array in _flat(part):
             count = (
                 array.size - np.count_nonzero(np.isfinite(array)) if array.dtype.kind == "f" else 0
             )
             if count:
-                return f"{name} of train_data holds {count} values that are not finite"
-    return "the data are finite, so look at the model's loss and its first weights"
+                return f"{part_name} of {name} holds {count} values that are not finite"
+    return ""
 
 
 def _check_seeds_matter(probe, other, first, last):

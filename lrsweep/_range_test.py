@@ -106,25 +106,30 @@ def range_test(
     with restored(model, examples) as (kept, set_rate):
         check_labels(model, examples, "data")
         set_rate(rates[0])  # before the step is traced, which may be done with a schedule
-        training = _Training(model, examples, kept)
-        batches = functools.partial(_batches, examples, batch_size, seed)
+        training = Training(model, examples, kept)
+        batches = functools.partial(endless_batches, examples, batch_size, seed)
         _check_rate_matters(training, set_rate, batches, rates)
         kept.put_back()
-        passing, losses, stopped = batches(), [], "end of the ramp"
-        for rate in rates:
-            set_rate(rate)
-            loss = training.update(passing)
-            if not math.isfinite(loss):
-                stopped = "loss not finite"
-                break
-            losses.append(loss)
-            if explosion is not None and exploded(losses, explosion):
-                stopped = "loss exploded"
-                break
+        return ramp_up(training, set_rate, batches(), rates, memory, explosion)
+
+
+def ramp_up(training, set_rate, batches, rates, memory=0.9, explosion=2.0):
+    """Make an update at each of the rates, until the loss explodes; return a `RangeTest`."""
+    losses, stopped = [], "end of the ramp"
+    for rate in rates:
+        set_rate(rate)
+        loss = training.update(batches)
+        if not math.isfinite(loss):
+            stopped = "loss not finite"
+            break
+        losses.append(loss)
+        if explosion is not None and exploded(losses, explosion):
+            stopped = "loss exploded"
+            break
     return RangeTest(rates[: len(losses)], np.array(losses), stopped, memory)
 
 
-class _Training:
+class Training:
     """The updates of a model that is being trained.
 
     Parameters
@@ -333,7 +338,7 @@ def _ramp(lowest, highest, updates):
     return np.geomspace(lowest, highest, updates)
 
 
-def _batches(examples, batch_size, seed):
+def endless_batches(examples, batch_size, seed):
     """Yield batches without end, as the parts that a train step takes."""
     random = np.random.default_rng(seed)
     while True:

@@ -29,7 +29,7 @@ def examples():
     ]
 
 
-SWEEP, RANGE_TEST, POOL, CLUSTER = examples()
+SWEEP, RANGE_TEST, CHECK_UP, POOL, CLUSTER = examples()
 
 
 def assert_prints(printed, wanted):
@@ -78,6 +78,8 @@ def test_the_readme_s_first_examples(capsys, tmp_path):
         capsys.readouterr()
         exec(compile(code, "README.md", "exec"), namespace)
         assert_prints(capsys.readouterr().out, wanted)
+    exec(compile(CHECK_UP[0], "README.md", "exec"), namespace)
+    assert "Nothing alarming was found." in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"sweep.png", "range.png"}
     assert b"Validation loss after epoch 20" in (tmp_path / "sweep.png").read_bytes()
 

@@ -1,0 +1,119 @@
+"""What goes through a model's layers in one pass: what they're given, and which units are dead."""
+
+import contextlib
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+MOST = 40  # layers whose inputs are traced back
+
+
+class Inputs(NamedTuple):
+    """What enters the first layers with weights: rms of the features, and condition number."""
+
+    layer: str
+    smallest: float
+    largest: float
+    condition: float
+
+
+def look_through(model, x):
+    """Pass examples through a model as `fit` does.
+
+    Only what Keras's layers show can be seen: an operation in a `call` of one's own can't.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What the pass changes is to be put back by the caller.
+    x : array, or list or dict of arrays
+
+    Returns
+    -------
+    inputs : list of Inputs
+        Of the layers with a kernel whose inputs depend on no weight that is trained.
+    dead : dict of float
+        By name of layer with relu, the share of its units that give 0 for every example.
+    """
+    seen = []
+    layers = model._flatten_layers(include_self=False)
+    with tf.GradientTape(persistent=True) as tape, _watched(list(layers), seen):
+        model(tf.nest.map_structure(tf.convert_to_tensor, x), training=True)
+    variables = [variable.value for variable in model.trainable_variables]
+    inputs, dead = [], {}
+    for layer, given, result in seen:
+        if _has_kernel(layer) and len(inputs) < MOST:
+            given = [it for it in tf.nest.flatten(given) if _is_float(it)]
+            for it in given[:1]:
+                slopes = tape.gradient(it, variables)
+                if all(slope is None for slope in slopes):
+                    inputs.append(_describe(layer.name, it.numpy()))
+        if _is_relu(layer) and _is_float(result):
+            values = result.numpy().reshape(-1, result.shape[-1])
+            dead[layer.name] = float(np.mean(np.all(values == 0, axis=0)))
+    return inputs, dead
+
+
+def _has_kernel(layer):
+    own = [v for v in layer.trainable_weights if len(v.shape) >= 2]
+    inner = isinstance(layer, (keras.Model, keras.layers.Embedding))
+    return bool(own) and not inner
+
+
+def _is_float(tensor):
+    eager = hasattr(tensor, "numpy") and hasattr(tensor, "dtype")
+    return eager and tensor.dtype.is_floating and tensor.shape.rank >= 2
+
+
+def _is_relu(layer):
+    kinds = keras.layers.ReLU, keras.layers.Activation, keras.layers.Dense
+    if isinstance(layer, keras.layers.ReLU):
+        return not (layer.negative_slope or layer.threshold)
+    own = getattr(layer, "activation", None) is keras.activations.relu
+    return own and (isinstance(layer, kinds) or hasattr(layer, "filters"))
+
+
+@contextlib.contextmanager
+def _watched(layers, seen):
+    """Note what the first call of each layer is given and returns."""
+    known = set()
+
+    def watch(layer):
+        call = layer.call
+
+        def noting(*args, **kwargs):
+            result = call(*args, **kwargs)
+            if id(layer) not in known and (args or kwargs):
+                known.add(id(layer))
+                seen.append((layer, args[0] if args else next(iter(kwargs.values())), result))
+            return result
+
+        vars(layer)["call"] = noting  # past Keras's __setattr__, which would track it
+
+    own = [(layer, vars(layer).get("call")) for layer in layers]
+    try:
+        for layer in layers:
+            watch(layer)
+        yield
+    finally:
+        for layer, before in own:
+            vars(layer).pop("call", None)
+            if before is not None:
+                vars(layer)["call"] = before
+
+
+def _describe(name, values):
+    """Return the sizes of features, and the condition number of their second moments with a 1."""
+    features = values.reshape(-1, values.shape[-1])[:4096].astype(float)
+    rms = np.sqrt(np.mean(features**2, axis=0))
+    varying = rms[rms > 0]
+    if not len(varying):
+        return Inputs(name, 0.0, 0.0, np.inf)
+    if features.shape[1] > 1000:
+        return Inputs(name, float(varying.min()), float(varying.max()), np.nan)
+    with_one = np.column_stack([features[:, rms > 0], np.ones(len(features))])
+    sizes = np.linalg.svd(with_one, compute_uv=False)[: np.linalg.matrix_rank(with_one)]
+    condition = float((sizes[0] / sizes[-1]) ** 2)
+    return Inputs(name, float(varying.min()), float(varying.max()), condition)
