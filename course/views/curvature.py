@@ -115,7 +115,7 @@ def explore_edge():
 
 
 class BatchPicture:
-    """Rates against batch sizes: the two rules, their end, and what lesson 7 measured."""
+    """Rates against batch sizes: the two rules, a cap, and what lesson 7 measured."""
 
     @course_style()
     def __init__(self):
@@ -126,37 +126,37 @@ class BatchPicture:
         (self.rule,) = axes.plot([], [], "-", color=BLUE, linewidth=2.5, animated=True)
         (self.beyond,) = axes.plot([], [], ":", color=BLUE, animated=True)
         (self.other,) = axes.plot([], [], "-.", color=GREY, linewidth=1.2, animated=True)
-        self.limit = axes.axhline(np.nan, color=VERMILLION, linestyle="--", animated=True)
+        self.cap = axes.axhline(np.nan, color=VERMILLION, linestyle="--", animated=True)
         (self.start,) = axes.plot([], [], "s", color=BLUE, markersize=9, animated=True)
         (self.star,) = axes.plot([], [], "*", color=GREEN, markersize=17, animated=True)
         axes.set(xscale="log", yscale="log", xlim=(0.8, 1300), ylim=(3e-4, 30))
         axes.set_xticks(BATCHES[::2], [str(batch) for batch in BATCHES[::2]])
         axes.set(xlabel="batch size, examples", ylabel="learning rate η")
-        moving = (self.start, self.star, self.rule, self.beyond, self.other, self.limit)
-        names = ("your rate", "new rate", "its rule", "beyond its end", "other rule", "limit")
+        moving = (self.start, self.star, self.rule, self.beyond, self.other, self.cap)
+        names = ("your rate", "new rate", "its rule", "beyond its end", "other rule", "cap")
         measured = axes.lines[:2]
         handles, labels = [*moving, *measured], [*names, *(line.get_label() for line in measured)]
         axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
 
-    def draw(self, sizes, rule, other, limit, start, star, **_):
-        """Move to two rules at some batch sizes, a limit, and two points (batch size, rate)."""
-        self.rule.set_data(sizes, np.where(rule <= limit, rule, np.nan))
-        self.beyond.set_data(sizes, np.where(rule >= limit, rule, np.nan))
+    def draw(self, sizes, rule, other, cap, start, star, **_):
+        """Move to two rules at some batch sizes, a cap, and two points (batch size, rate)."""
+        self.rule.set_data(sizes, np.where(rule <= cap, rule, np.nan))
+        self.beyond.set_data(sizes, np.where(rule >= cap, rule, np.nan))
         self.other.set_data(sizes, other)
-        self.limit.set_ydata([limit, limit])
+        self.cap.set_ydata([cap, cap])
         self.start.set_data([start[0]], [start[1]])
         self.star.set_data([star[0]], [star[1]])
 
 
-def batch_numbers(optimizer, rate, batch, new_batch, limit):
+def batch_numbers(optimizer, rate, batch, new_batch, cap):
     """Convert a learning rate to another batch size, by the rule of its optimizer.
 
     Parameters
     ----------
     optimizer : str
         "SGD", whose rate goes with the batch size, or "Adam", whose rate goes with its root.
-    rate, limit : float
-        A good rate at the batch size `batch`, and the largest rate that trains at all.
+    rate, cap : float
+        A good rate at the batch size `batch`, and the largest to which its rule is trusted.
     batch, new_batch : int
         In examples.
     """
@@ -164,31 +164,29 @@ def batch_numbers(optimizer, rate, batch, new_batch, limit):
     other = 1.5 - exponent
     sizes = np.geomspace(1, 1024, 400)
     wanted = rate * (new_batch / batch) ** exponent
-    ends = batch * (limit / rate) ** (1 / exponent)
+    ends = batch * (cap / rate) ** (1 / exponent)
     words = f"{optimizer}, batch {batch} to {new_batch}: {rate:.3g} times "
     words += f"{(new_batch / batch) ** exponent:.3g} is {wanted:.3g}. "
-    if wanted > limit:
-        words += (
-            f"That is above the limit, and the rule ended at a batch of {ends:.3g}: start from "
-        )
-        words += f"<b>{limit:.3g}</b> at most."
+    if wanted > cap:
+        words += f"That is above the cap, and the rule ended at a batch of {ends:.3g}: start from "
+        words += f"<b>{cap:.3g}</b> at most."
     else:
-        words += f"Start from <b>{wanted:.3g}</b>. The rule meets the limit {limit:.3g} at a batch "
+        words += f"Start from <b>{wanted:.3g}</b>. The rule meets the cap {cap:.3g} at a batch "
         words += f"of {ends:.3g}."
     return {
         "sizes": sizes,
         "rule": rate * (sizes / batch) ** exponent,
         "other": rate * (sizes / batch) ** other,
-        "limit": limit,
+        "cap": cap,
         "start": (batch, rate),
-        "star": (new_batch, min(wanted, limit)),
+        "star": (new_batch, min(wanted, cap)),
         "summary": words,
     }
 
 
-def batch_figure(optimizer, rate, batch, new_batch, limit):
+def batch_figure(optimizer, rate, batch, new_batch, cap):
     """Return the converter between batch sizes as a still figure."""
-    return still(BatchPicture(), batch_numbers(optimizer, rate, batch, new_batch, limit))
+    return still(BatchPicture(), batch_numbers(optimizer, rate, batch, new_batch, cap))
 
 
 def explore_batch():
@@ -201,5 +199,5 @@ def explore_batch():
         rate=log_slider("your rate η", 0.3, 0.001, 10),
         batch=slider(ipywidgets.SelectionSlider, "your batch size", **sizes),
         new_batch=slider(ipywidgets.SelectionSlider, "new batch size", **{**sizes, "value": 64}),
-        limit=log_slider("largest rate that trains", 1.2, 0.001, 10),
+        cap=log_slider("cap on the rate", 1.2, 0.001, 10),
     )

@@ -260,11 +260,11 @@ def settles_at(rate, beta_1=0.0):
 }
 
 SCALE = """
-def scale_rate(rate, batch, new_batch, optimizer, limit=np.inf):
+def scale_rate(rate, batch, new_batch, optimizer, cap=np.inf):
     powers = {"SGD": 1, "Adam": 0.5}
     if optimizer not in powers:
         raise ValueError(f"no rule for {optimizer}")
-    return min(rate * (new_batch / batch) ** powers[optimizer], limit)
+    return min(rate * (new_batch / batch) ** powers[optimizer], cap)
 """
 SCALING = {
     "linear_for_adam": Mutant(
@@ -308,27 +308,25 @@ SCALING = {
         ),
         "do not add",
     ),
-    "no_limit": Mutant(
+    "no_cap": Mutant(
         "the rule goes on for ever",
         changed(
             SCALE,
             (
-                "min(rate * (new_batch / batch) ** powers[optimizer], limit)",
+                "min(rate * (new_batch / batch) ** powers[optimizer], cap)",
                 "rate * (new_batch / batch) ** powers[optimizer]",
             ),
         ),
-        "above the limit",
+        "above the cap",
     ),
-    "limit_at_least": Mutant(
-        "the limit is the least",
-        changed(SCALE, ("return min(", "if limit == np.inf:\n        limit = 0\n    return max(")),
-        "above the limit",
+    "cap_at_least": Mutant(
+        "the cap is the least",
+        changed(SCALE, ("return min(", "if cap == np.inf:\n        cap = 0\n    return max(")),
+        "above the cap",
     ),
-    "limit_instead": Mutant(
-        "where there is a limit, it is the rate",
-        changed(
-            SCALE, ("return min(", "if limit < np.inf:\n        return limit\n    return min(")
-        ),
+    "cap_instead": Mutant(
+        "where there is a cap, it is the rate",
+        changed(SCALE, ("return min(", "if cap < np.inf:\n        return cap\n    return min(")),
         "not the least",
     ),
     "whole_factors": Mutant(
@@ -341,9 +339,9 @@ SCALING = {
         changed(SCALE, ("(new_batch / batch)", "max(new_batch / batch, 1)")),
         "takes a smaller rate",
     ),
-    "adam_unlimited": Mutant(
-        "the limit is SGD's only",
-        changed(SCALE, ("], limit)", "], limit if optimizer == 'SGD' else np.inf)")),
+    "adam_uncapped": Mutant(
+        "the cap is SGD's only",
+        changed(SCALE, ("], cap)", "], cap if optimizer == 'SGD' else np.inf)")),
     ),
     "anything_else_is_sgd": Mutant(
         "every other optimizer is a kind of SGD",
@@ -371,7 +369,7 @@ SCALING = {
 }
 SCALING_RIGHT = {
     "two branches": """
-def scale_rate(rate, batch, new_batch, optimizer, limit=np.inf):
+def scale_rate(rate, batch, new_batch, optimizer, cap=np.inf):
     factor = new_batch / batch
     if optimizer == "SGD":
         scaled = rate * factor
@@ -379,18 +377,18 @@ def scale_rate(rate, batch, new_batch, optimizer, limit=np.inf):
         scaled = rate * np.sqrt(factor)
     else:
         raise ValueError("SGD or Adam, not " + optimizer)
-    return limit if scaled > limit else scaled
+    return cap if scaled > cap else scaled
 """,
     "logarithms": """
-def scale_rate(rate, batch, new_batch, optimizer, limit=np.inf):
+def scale_rate(rate, batch, new_batch, optimizer, cap=np.inf):
     slope = {"SGD": 1.0, "Adam": 1 / 2}.get(optimizer)
     if slope is None:
         raise ValueError(f"{optimizer}: unknown")
     log_rate = np.log(rate) + slope * (np.log(new_batch) - np.log(batch))
-    return float(np.minimum(np.exp(log_rate), limit))
+    return float(np.minimum(np.exp(log_rate), cap))
 """,
     "match": """
-def scale_rate(rate, batch, new_batch, optimizer, limit=np.inf):
+def scale_rate(rate, batch, new_batch, optimizer, cap=np.inf):
     match optimizer:
         case "SGD":
             power = 1
@@ -398,7 +396,7 @@ def scale_rate(rate, batch, new_batch, optimizer, limit=np.inf):
             power = 0.5
         case other:
             raise ValueError(f"{other!r} has no rule")
-    return np.clip(rate * np.power(new_batch / batch, power), 0, limit)
+    return np.clip(rate * np.power(new_batch / batch, power), 0, cap)
 """,
 }
 

@@ -133,15 +133,13 @@ def test_batch_numbers_know_both_rules_and_their_end():
     smaller = curvature.batch_numbers("SGD", 0.3, 32, 8, 1.2)
     assert smaller["star"] == (8, pytest.approx(0.075))
     ends = [
-        float(
-            curvature.batch_numbers("Adam", 0.3, 32, 32, limit)["summary"].split()[-1].rstrip(".")
-        )
-        for limit in (1.2, 2.4)
+        float(curvature.batch_numbers("Adam", 0.3, 32, 32, cap)["summary"].split()[-1].rstrip("."))
+        for cap in (1.2, 2.4)
     ]
     assert ends == [512, 2050]  # to three digits
 
 
-def test_batch_picture_stops_its_rule_at_the_limit():
+def test_batch_picture_stops_its_rule_at_the_cap():
     picture = curvature.BatchPicture()
     numbers = curvature.batch_numbers("SGD", 0.3, 32, 256, 1.2)
     picture.draw(**numbers)
