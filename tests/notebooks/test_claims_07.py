@@ -61,6 +61,26 @@ def test_lesson_7_at_02_025_and_04_the_loss_rises_in_hundreds_of_updates_at_015_
         assert losses[-1] < losses[0] / 100
 
 
+@pytest.mark.long
+def test_lesson_7_from_update_400_on_they_stayed_within_five_per_cent_and_015_has_just_arrived():
+    for rate in (0.2, 0.25, 0.4):
+        found, _ = shares(np.full(1600, rate), 2 / rate)
+        np.testing.assert_allclose(found[3:], 1, atol=0.05, err_msg=f"η = {rate}")
+    found, _ = shares(np.full(1600, 0.15), 2 / 0.15)
+    assert np.all(np.diff(found) > 0)
+    assert found[11] < 1 < found[-1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_lesson_7_a_catapult_can_land_far_below_the_edge(seed):
+    """Relu at 0.5 goes to its edge; at 0.2 it is far below after 3000 updates: both stay."""
+    found, losses = shares(np.full(3000, 0.2), 2 / 0.2, activation="relu", seed=seed)
+    assert found[0] < 0.55
+    assert found[-1] < 0.6
+    assert losses[-1] < 0.02
+
+
 def test_lesson_7_at_the_edge_the_weights_swing_along_the_steepest_direction():
     model, x, y = lesson()["build_network"]("sgd"), lesson()["x"], lesson()["y"]
     train = lesson()["make_trainer"](model)
@@ -103,6 +123,10 @@ def test_lesson_7_small_batches_keep_it_below_two_over_the_rate(seed):
         model.fit(lesson()["x"], lesson()["y"], batch_size=10, epochs=20, verbose=0)
         largest = CurvatureMeter(model, lesson()["x"], lesson()["y"]).largest(tolerance=0.01)
         assert largest < 0.9 * 2 / rate
+    larger = lesson()["build_network"](keras.optimizers.SGD(0.2), seed=seed)
+    larger.fit(lesson()["x"], lesson()["y"], batch_size=50, epochs=100, verbose=0)
+    largest = CurvatureMeter(larger, lesson()["x"], lesson()["y"]).largest(tolerance=0.01)
+    assert largest == pytest.approx(2 / 0.2, rel=0.15)
     lost = lesson()["build_network"](keras.optimizers.SGD(0.4), seed=seed)
     record = lost.fit(lesson()["x"], lesson()["y"], batch_size=10, epochs=1, verbose=0)
     assert not np.isfinite(record.history["loss"][-1])
@@ -167,6 +191,17 @@ def test_lesson_7_lesson_4s_network_is_another_case():
         assert loss < 0.02
 
 
+def test_lesson_7_the_curvature_comes_down_in_small_steps_of_the_rate_too():
+    """After 0.1 a jump to 0.6 is lost; by way of 0.4 it is not."""
+    train = lesson()["make_trainer"](network := lesson()["build_network"]())
+    for seed in range(5):
+        start = lesson()["build_network"](seed=seed).get_weights()
+        for first, survives in ((0.1, False), (0.4, True)):
+            network.set_weights(start)
+            losses = train(np.repeat(np.float32([first, 0.6]), [100, 300]))
+            assert np.isfinite(losses[-1]) == survives, (seed, first)
+
+
 def first_steps_of_adam(rates, seed):
     """Return the share of saturated units 400 updates before the end, and the median loss there."""
     model, x = lesson()["build_network"](keras.optimizers.Adam(0.1), seed=seed), lesson()["x"]
@@ -206,19 +241,40 @@ def test_lesson_7_three_hundred_updates_save_12_and_thirty_do_not():
 # --- batches -------------------------------------------------------------------------------------
 
 
-def accumulated(optimizer, normalised=False):
+@pytest.mark.long
+@pytest.mark.parametrize(("epochs", "seeds"), [(2, 5), (6, 3)])
+def test_lesson_7_sgd_trains_up_to_twice_the_limit_at_the_start_but_no_better(epochs, seeds):
+    """Where the best rate stops rising and where training ends are two rates."""
+    names, rates = lesson(), [1.2, 2.3, 3.2]
+    for batch in (256, 512):
+        result = names["sweep_learning_rates"](
+            lambda: names["build_classifier"](keras.optimizers.SGD()),
+            rates, names["train_part"], names["validation_part"],
+            epochs=epochs, batch_size=batch, seeds=seeds, progress=False,
+        )  # fmt: skip
+        losses = result.metrics["val_loss"][:, :, -1]
+        assert losses[1].max() < np.log(10), batch
+        assert losses[1].mean() > losses[0].mean(), batch
+        assert not losses[2].mean() < np.log(10), batch
+
+
+def accumulated(optimizer, extra=None, examples=384, epochs=1):
     """Return how far 4 times 32 examples, accumulated, end from batches of 128."""
     digits, fine = lesson()["digits"], {"dtype": "float64"}
     ends = []
     for batch, options in ((128, {}), (32, {"gradient_accumulation_steps": 4})):
         keras.utils.set_random_seed(0)
-        middle = [keras.layers.BatchNormalization(**fine)] if normalised else []
+        middle = [extra(**fine)] if extra else []
         hidden = keras.layers.Dense(16, activation="relu", **fine)
         last = keras.layers.Dense(10, **fine)
         model = keras.Sequential([keras.Input((64,), **fine), hidden, *middle, last])
         model.compile(optimizer(batch, **options), loss=lesson()["logits_loss"])
-        x, y = digits.x_train[:384], digits.y_train[:384]
-        model.fit(x, y, batch_size=batch, shuffle=False, verbose=0)
+        x, y = digits.x_train[:examples], digits.y_train[:examples]
+        if batch == 128:  # with one epoch after the other, as if they were one
+            x, y, repeats = np.tile(x, (epochs, 1)), np.tile(y, epochs), 1
+        else:
+            repeats = epochs
+        model.fit(x, y, batch_size=batch, epochs=repeats, shuffle=False, verbose=0)
         ends.append(np.concatenate([np.ravel(v) for v in model.trainable_variables]))
     return np.abs(ends[0] - ends[1]).max()
 
@@ -244,7 +300,19 @@ def test_lesson_7_accumulation_is_the_larger_batch_and_a_schedule_counts_the_sma
 
 
 def test_lesson_7_accumulation_with_batchnormalization_is_another_training():
-    assert accumulated(ACCUMULATED["SGD"][0], normalised=True) > 1e-3
+    assert accumulated(ACCUMULATED["SGD"][0], keras.layers.BatchNormalization) > 1e-3
+
+
+def test_lesson_7_accumulation_with_dropout_is_another_training():
+    def dropout(**options):
+        return keras.layers.Dropout(0.2, **options)
+
+    assert accumulated(ACCUMULATED["SGD"][0], dropout) > 1e-3
+
+
+def test_lesson_7_keras_completes_an_update_in_the_next_epoch():
+    """Of 320 examples an epoch makes two and a half updates of 4 times 32."""
+    assert accumulated(ACCUMULATED["SGD"][0], examples=320, epochs=2) < 1e-14
 
 
 def test_lesson_7_the_floor_depends_on_rate_over_batch_while_the_rate_is_small():
