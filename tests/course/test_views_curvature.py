@@ -127,6 +127,7 @@ def test_batch_numbers_know_both_rules_and_their_end():
     assert capped["star"] == (256, 1.2)
     assert "0.3 times 8 is 2.4" in capped["summary"]
     assert "the rule ended at a batch of 128" in capped["summary"]
+    assert "above the cap" in capped["summary"]  # which is not the largest rate that trains
     adam = curvature.batch_numbers("Adam", 0.01, 32, 512, 1.2)
     assert adam["star"] == (512, pytest.approx(0.04))
     assert "Start from <b>0.04</b>" in adam["summary"]

@@ -28,7 +28,7 @@ def shares(rates, edge, every=100, **network):
 
 
 def test_lesson_7_no_trap_is_called_right():
-    assert fallen_for_traps(STEM, at_least=9) == []
+    assert fallen_for_traps(STEM, at_least=10) == []
 
 
 # --- where training takes the curvature ----------------------------------------------------------
