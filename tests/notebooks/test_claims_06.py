@@ -14,13 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from course.clothing import load_clothing, load_recorded_sweep
+from course.clothing.features import extract_features
 from lrsweep import sweep_learning_rates
 from utils.models import (
     batch_normalizations,
     build_head,
     build_pocket_xception,
     build_transfer_model,
-    extract_features,
     unfreeze,
 )
 
