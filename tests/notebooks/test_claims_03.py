@@ -164,6 +164,7 @@ def test_lesson_3_for_four_of_them_the_first_step_is_about_eta_whatever_the_slop
         assert np.sign(step) == -np.sign(slope)
 
 
+@pytest.mark.long
 def test_lesson_3_only_the_first_step_and_only_well_above_epsilon():
     assert abs(walk(keras.optimizers.Adam(0.001), [1e-7])[-1]) < 0.0001
     first = {g: abs(walk(keras.optimizers.Adam(0.001), [g])[-1]) for g in (1e-5, 1e-4, 1e-3)}

@@ -62,6 +62,7 @@ def living(model, x):
     return [(values > 0).any(axis=0) for values in hidden.predict(x, verbose=0)]
 
 
+@pytest.mark.long
 def test_four_rates_a_dead_unit_may_come_back_but_not_when_all_are_dead():
     """The lesson once said that large rates kill the units and nothing brings them back."""
     (x, y), _ = tutorial_split()
@@ -90,6 +91,7 @@ def test_four_rates_a_dead_unit_may_come_back_but_not_when_all_are_dead():
 # --- the same, forty times ----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_forty_times_none_of_the_four_wins_half_of_the_seeds_ties_included(raw):
     """Counted with argmax, ties made the largest rate a winner: 12 instead of 9 of 40 seeds."""
     accuracy = ends(raw)
@@ -168,6 +170,7 @@ def test_the_landscape_at_0_001_the_accuracy_is_above_guessing(standard):
 # --- choose, with reasons -----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_choose_the_paired_error_is_the_smaller_and_the_lead_was_luck(standard):
     choice, losses = choose_learning_rate(standard), ends(standard, "val_loss")
     chosen, best = losses[choice.learning_rate == GRID][0], losses[choice.best == GRID][0]
@@ -191,6 +194,7 @@ def test_choose_the_middle_is_steadier_than_the_best():
     assert all(high / low > 1.5 for low, high in (choice.plateau for choice in choices))
 
 
+@pytest.mark.long
 def test_choose_a_standard_error_over_seeds_does_not_cover_the_split():
     means, errors = [], []
     for seed in range(1, 5):
@@ -205,6 +209,7 @@ def test_choose_a_standard_error_over_seeds_does_not_cover_the_split():
 # --- other optimizers, other networks, other budgets --------------------------------------------
 
 
+@pytest.mark.long
 def test_other_optimizers_three_of_them_lie_close_together():
     """A myth's verdict once said that best rates differed "by a factor of ten or more"."""
     found = {}
