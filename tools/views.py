@@ -68,7 +68,7 @@ POSITIONS = {  # the controls that move on a page, and where they stop; all othe
         "optimizer": None,
         "rate": [0.01, 0.3],
         "new_batch": [8, 16, 32, 64, 128, 256, 512, 1024],
-        "limit": [1.2, 2.4],
+        "cap": [1.2, 2.4],
     },
 }  # fmt: skip
 
