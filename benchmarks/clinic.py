@@ -12,6 +12,8 @@ from keras import layers, optimizers
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
+from benchmarks import works
+
 CROSSENTROPY = "sparse_categorical_crossentropy"
 schedules = optimizers.schedules
 
@@ -113,17 +115,6 @@ IMAGES = (
 )
 
 
-def transformer():
-    x = inputs = keras.Input((8, 6))
-    x = layers.Dense(16)(x)
-    x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 8)(x, x))
-    y = layers.Dense(16)(layers.Dense(32, "relu")(x))
-    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x + y))
-    model = keras.Model(inputs, layers.Dense(3, "softmax")(x))
-    model.compile("adam", CROSSENTROPY)
-    return model
-
-
 def two_inputs(seed):
     train, held_out = data("wine", seed)
     (x, y), (x_out, y_out) = train, held_out
@@ -202,7 +193,7 @@ HEALTHY = {
         ),
         *texts(s), {},
     ),
-    "series, a block of a transformer, Adam": lambda s: Case(transformer, *series(s), {}),
+    "series, a block of a transformer, Adam": lambda s: Case(works.transformer, *series(s), {}),
 }  # fmt: skip
 
 

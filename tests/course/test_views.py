@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from course import quiz
-from course.views import descent, optimizers, schedules, sweeps, transfer
+from course.views import curvature, descent, optimizers, schedules, sweeps, transfer
 from utils import losses, plotting
 from utils.plotting import style
 
@@ -21,6 +21,8 @@ VIEWS = {
     sweeps.explore_sweep: (sweeps.sweep_figure, sweeps.sweep_numbers),
     transfer.explore_replay: (transfer.replay_figure, transfer.replay_numbers),
     optimizers.explore_race: (optimizers.race_figure, optimizers.race_numbers),
+    curvature.explore_edge: (curvature.edge_figure, curvature.edge_numbers),
+    curvature.explore_batch: (curvature.batch_figure, curvature.batch_numbers),
 }
 names = pytest.mark.parametrize("explore", VIEWS, ids=lambda explore: explore.__name__)
 

@@ -1,82 +1,28 @@
-"""The views of lesson 7, without a browser."""
+"""The numbers of lesson 7's views; pictures and controls are tried in `test_views`."""
 
 import inspect
-import io
 import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from course.views import curvature
 
 VIEWS = {
-    curvature.explore_edge: (curvature.edge_figure, curvature.edge_numbers),
-    curvature.explore_batch: (curvature.batch_figure, curvature.batch_numbers),
+    curvature.explore_edge: curvature.edge_numbers,
+    curvature.explore_batch: curvature.batch_numbers,
 }
 names = pytest.mark.parametrize("explore", VIEWS, ids=lambda explore: explore.__name__)
 
 
-def pixels(view):
-    return np.asarray(Image.open(io.BytesIO(view.image.value)).convert("RGB")).astype(int)
-
-
-def extremes(control):
-    """Return both ends of a slider, or all that a list of choices offers."""
-    if hasattr(control, "options"):
-        return control.options
-    return [control.base**end for end in (control.min, control.max)]
-
-
-def moved(control):
-    """Return another value than the control has now."""
-    if hasattr(control, "options"):
-        return control.options[(control.index + 1) % len(control.options)]
-    return control.value * 0.8
-
-
 @names
-def test_every_slider_changes_picture_and_words(explore):
-    view = explore()
-    for control in view.controls.values():
-        before, words = pixels(view), view.sentence.value
-        control.value = moved(control)
-        assert np.abs(pixels(view) - before).max() > 50
-        assert view.sentence.value != words
-        assert 'role="status"' in view.sentence.value
-
-
-@names
-def test_sliders_survive_their_whole_range(explore):
-    view = explore()
-    for control in view.controls.values():
-        for end in extremes(control):
-            control.value = end
-            assert pixels(view).shape[0] > 300
-
-
-@names
-def test_still_and_moving_pictures_are_the_same(explore):
-    view = explore()
-    still_figure, _ = VIEWS[explore]
-    values = {name: control.value for name, control in view.controls.items()}
-    buffer = io.BytesIO()
-    still_figure(**values).savefig(buffer, format="png")
-    still = np.asarray(Image.open(buffer).convert("RGB")).astype(int)
-    assert still.shape == pixels(view).shape
-    assert np.mean(np.abs(still - pixels(view)) > 40) < 0.002
-
-
-@names
-def test_controls_are_labelled_and_named_like_the_arguments(explore):
-    view, numbers = explore(), VIEWS[explore][1]
-    assert set(view.controls) == set(inspect.signature(numbers).parameters)
-    assert all(control.description for control in view.controls.values())
+def test_every_argument_has_a_control(explore):
+    assert set(explore().controls) == set(inspect.signature(VIEWS[explore]).parameters)
 
 
 @names
 def test_numbers_come_at_once(explore):
-    view, numbers = explore(), VIEWS[explore][1]
+    view, numbers = explore(), VIEWS[explore]
     values = {name: control.value for name, control in view.controls.items()}
     numbers(**values)
     seconds = []
