@@ -14,6 +14,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 NAME = "01_small", "exercises_01"
+QUICK = 'import sys\nsys.path.insert(0, "/course")'  # no TensorFlow: a submission takes a second
 PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
@@ -63,6 +64,15 @@ def _graded(name, points=0, **kind):
     data = {"grade": bool(points), "grade_id": name, "locked": True, "schema_version": 3}
     data |= {"solution": False, "task": False, **kind}
     return {"nbgrader": data | ({"points": points} if points else {})}
+
+
+def write_assignment(folder, setup=QUICK, lesson=NAME):
+    """Write the source notebook where `assign` expects a lesson's, and return its path."""
+    name, notebook = lesson
+    path = folder / name / f"{notebook}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(assignment(setup), path)
+    return path
 
 
 def assignment(setup):

@@ -56,9 +56,7 @@ def written(make, release):
 def empty_room(tmp_path_factory):
     """A class to which the small assignment was given; nbgrader takes seconds to make it."""
     folder = tmp_path_factory.mktemp("empty")
-    source = folder / "own" / LESSON.assignment / f"{LESSON.notebook}.ipynb"
-    source.parent.mkdir(parents=True)
-    nbformat.write(pupils.assignment(setup_cell()), source)
+    source = pupils.write_assignment(folder / "own", setup_cell())
     Classroom(folder / "class").assign(source, SEED)
     return folder
 

@@ -25,7 +25,6 @@ sandbox.prepare()
 WHY = sandbox.obstacle()
 pytestmark = [pytest.mark.marking, pytest.mark.skipif(bool(WHY), reason=WHY or "it works")]
 LESSON = Lesson(*pupils.NAME)
-QUICK = 'import sys\nsys.path.insert(0, "/course")'
 
 
 def tries(code):
@@ -160,9 +159,7 @@ USERS = [65534, ROOT_TOO] if os.getuid() == 0 else [os.getuid()]
 @pytest.fixture(scope="session")
 def assigned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bounds")
-    source = folder / LESSON.assignment / f"{LESSON.notebook}.ipynb"
-    source.parent.mkdir()
-    nbformat.write(pupils.assignment(QUICK), source)
+    source = pupils.write_assignment(folder)
     Classroom(folder / "class").assign(source, 7)
     return folder / "class"
 

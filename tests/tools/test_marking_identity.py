@@ -25,9 +25,7 @@ LESSON = Lesson(*pupils.NAME)
 def released(tmp_path_factory):
     """A class with the small assignment, and the bytes of a notebook for each person."""
     folder = tmp_path_factory.mktemp("identity")
-    source = folder / LESSON.assignment / f"{LESSON.notebook}.ipynb"
-    source.parent.mkdir()
-    nbformat.write(pupils.assignment("import sys  # the set-up cell of the small class"), source)
+    source = pupils.write_assignment(folder)
     notebook = exercises.student_version(nbformat.read(source, as_version=4), 7)
 
     def of(person, text="It overshoots."):

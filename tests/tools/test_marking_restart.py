@@ -28,19 +28,10 @@ sandbox.prepare()
 WHY = sandbox.obstacle()
 pytestmark = [pytest.mark.marking, pytest.mark.skipif(bool(WHY), reason=WHY or "it works")]
 LESSON = Lesson(*pupils.NAME)
-QUICK = 'import sys\nsys.path.insert(0, "/course")'  # no TensorFlow: a submission takes a second
 COUNTS = re.compile(  # how many canaries came before a cell is drawn anew each time
     r"\"execution_count\": \d+|In(&nbsp;|\s)*\[\d+\]|\[\d+\]:|<ipython-input-\d+"
 )
 SIGNALS = ("KILL", "HUP", "TERM", "INT")
-
-
-def quick_source(folder, lesson=LESSON):
-    """Write the small assignment, without its slow set-up cell, and return its path."""
-    path = folder / lesson.assignment / f"{lesson.notebook}.ipynb"
-    path.parent.mkdir(parents=True)
-    nbformat.write(pupils.assignment(QUICK), path)
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +39,7 @@ def quick(tmp_path_factory):
     """A class of six who have handed in, nothing marked."""
     folder = tmp_path_factory.mktemp("quick")
     room = Classroom(folder / "class")
-    room.assign(quick_source(folder), 7)
+    room.assign(pupils.write_assignment(folder), 7)
     release = nbformat.read(room.file("release", LESSON), as_version=4)
     makers = (pupils.perfect, pupils.partly, pupils.wrong, pupils.leaves, pupils.pasted_picture)
     for make in (*makers, pupils.corrupt):
@@ -245,7 +236,7 @@ def test_the_table_keeps_earlier_lessons_and_pages_wait(room, tmp_path):
     assert "0.0 / 3.0" not in page
     assert "(Score so far: 5.0 / 8.0)" in page
     second = Lesson("02_small", "exercises_02")
-    room.assign(quick_source(tmp_path / "second", second), 7)
+    room.assign(pupils.write_assignment(tmp_path / "second", lesson=second), 7)
     path = room.file("submitted", second, "zoe")
     path.parent.mkdir(parents=True)
     shutil.copy(room.file("submitted", LESSON, "perfect"), path)

@@ -35,9 +35,7 @@ SCORES = {"test_1a": 2, "test_2a": 1, "test_2b": 2, "free_text": 0}
 @pytest.fixture(scope="session")
 def assigned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("way_back")
-    source = folder / LESSON.assignment / f"{LESSON.notebook}.ipynb"
-    source.parent.mkdir()
-    nbformat.write(pupils.assignment("import sys  # the small class's set-up cell"), source)
+    source = pupils.write_assignment(folder)
     Classroom(folder / "class").assign(source, 7)
     return folder / "class"
 
