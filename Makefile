@@ -9,6 +9,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLASS ?= class
 SEED ?= 0
 WORKERS ?= 1
@@ -18,25 +19,35 @@ FIRST := notebooks/01_what_is_a_learning_rate.ipynb
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/'
 
-.venv/.lab: requirements.txt
+# What lessons 1 and 2 need. TensorFlow, by far the largest part, is installed while they are read.
+EARLY := jupyterlab ipywidgets jupyterquiz matplotlib scikit-learn tqdm
+
+.venv/.early: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one from python.org and try again."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) -c requirements.txt $(EARLY)
+	@touch $@
+
+.venv/.lab: .venv/.early
+	$(PIP) -r requirements.txt
 	@touch $@
 
 .venv/.test: requirements-test.txt .venv/.lab
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	$(PIP) -r requirements-test.txt
 	@touch $@
 
 .venv/.marking: requirements-marking.txt .venv/.lab
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-marking.txt
+	$(PIP) -r requirements-marking.txt
 	@touch $@
 
 .venv/.site: requirements-site.txt .venv/.lab
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-site.txt
+	$(PIP) -r requirements-site.txt
 	@touch $@
 
-lab: .venv/.lab  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
+lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
+	@test .venv/.lab -nt requirements.txt || { \
+		echo "TensorFlow, for lessons 3 to 8, is installed while you read (what pip says: .venv/rest.log)."; \
+		($(PIP) -r requirements.txt && touch .venv/.lab) > .venv/rest.log 2>&1 & }
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook executed

@@ -64,6 +64,13 @@ def set_up():
     _put_first(ROOT)
     _calm_tensorflow()
     _calm_loggers()
+    if _is_being_installed():
+        print(
+            f"Ready for lessons 1 and 2, with NumPy {_version('numpy')}. TensorFlow, for the other "
+            "lessons, is still being installed, which takes minutes. Then run this cell again. If "
+            "it never ends, read .venv/rest.log, close JupyterLab, and type `make lab`."
+        )
+        return
     missing = [name for name in lesson_requirements() if _version(name) is None]
     installed = _install(missing) if missing and _on_colab() else ""
     _check_versions()
@@ -73,6 +80,12 @@ def set_up():
         f"Ready: Python {found['python']}, Keras {found['keras']} on TensorFlow "
         f"{found['tensorflow']}, NumPy {found['numpy']}, {found['cores']} cores.{installed}"
     )
+
+
+def _is_being_installed():
+    """Return whether `make lab` opened JupyterLab before TensorFlow was there."""
+    early, whole = (ROOT / ".venv" / name for name in (".early", ".lab"))
+    return early.exists() and not whole.exists() and Path(sys.prefix) == ROOT / ".venv"
 
 
 def _calm_tensorflow():

@@ -4,7 +4,9 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib import metadata
 
 import nbformat
 import pytest
@@ -230,6 +232,42 @@ def test_make_lab_opens_lesson_1_and_hands_arguments_on():
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert plan.splitlines()[-1].endswith("--no-browser --port 8890")
     assert f"/lab/tree/notebooks/{rules.lessons()[0].name} " in plan
+
+
+def test_the_first_lessons_import_what_is_installed_first():
+    """JupyterLab opens before TensorFlow is there, so lessons 1 and 2 must do without it."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    early = re.search(r"^EARLY := (.+)$", text, flags=re.MULTILINE)[1].split()
+    project = ranges(PROJECT["project"]["dependencies"])
+    assert set(early) < set(project)
+    missing = set(project) - set().union(*map(with_what_it_needs, early))
+    assert {"tensorflow", "keras"} <= missing
+    code = AS_IF_NOT_INSTALLED.format(missing=missing) + (
+        "from course import quiz; from course.views import descent\n"
+        "from utils import data, losses, plotting; data.load_split('iris', 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def with_what_it_needs(package):
+    """Return the names of a package and of all that pip installs with it."""
+    found, new = set(), {package}
+    while new:
+        found |= new
+        needs = [Requirement(it) for name in new for it in metadata.requires(name) or ()]
+        wanted = {it.name for it in needs if not it.marker or it.marker.evaluate({"extra": ""})}
+        new = wanted - found
+    return found
+
+
+AS_IF_NOT_INSTALLED = """
+import sys
+class Missing:
+    def find_spec(name, path=None, target=None):
+        if name in {missing}:
+            raise ModuleNotFoundError("No module named " + name)
+sys.meta_path.insert(0, Missing)
+"""
 
 
 def kept_files():

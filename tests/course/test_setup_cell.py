@@ -149,6 +149,19 @@ def test_too_old_and_missing_packages_are_named(monkeypatch):
         setup_cell.set_up()
 
 
+def test_lessons_may_begin_while_tensorflow_is_being_installed(monkeypatch, tmp_path, capsys):
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".early").touch()
+    monkeypatch.setattr(setup_cell, "ROOT", tmp_path)
+    monkeypatch.setattr(setup_cell.sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.setattr(setup_cell, "_put_first", lambda root: None)
+    setup_cell.set_up()
+    said = capsys.readouterr().out
+    assert said.startswith("Ready for lessons 1 and 2, with NumPy 2.")
+    (tmp_path / ".venv" / ".lab").touch()
+    assert not setup_cell._is_being_installed()
+
+
 def test_colab_gets_what_it_lacks_and_nothing_else(monkeypatch, capsys):
     installed, versions = [], dict.fromkeys(setup_cell.lesson_requirements(), "99")
     versions |= {"jupyterquiz": None, "keras": None}
