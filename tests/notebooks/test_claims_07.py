@@ -372,7 +372,7 @@ def test_lesson_7_accumulation_is_the_larger_batch_and_a_schedule_counts_the_sma
 
 def test_lesson_7_accumulation_with_a_moving_average_is_another_training():
     def averaged(_, **options):
-        return keras.optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=1, **options)
+        return keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5, **options)
 
     assert accumulated(averaged) > 1e-4
 
