@@ -4,41 +4,27 @@ Each maker takes a seed and returns a `Case`. What is sick is named by the cause
 should put first; a few have two names, where one follows from the other.
 """
 
-from typing import NamedTuple
-
 import keras
 import numpy as np
 from keras import layers, optimizers
-from sklearn import datasets
-from sklearn.model_selection import train_test_split
 
 from benchmarks import works
+from course.clinic import make_patient
+from course.clinic.models import (
+    ADAM,
+    CROSSENTROPY,
+    SGD,
+    Case,
+    built,
+    data,
+    dense,
+    least_squares,
+    network,
+    softmax,
+    with_shuffled_labels,
+)
 
-CROSSENTROPY = "sparse_categorical_crossentropy"
 schedules = optimizers.schedules
-
-
-class Case(NamedTuple):
-    """A model, or a function that builds one, with its examples and what `fit` would be given."""
-
-    model: object
-    train: object
-    validation: object
-    arguments: dict
-
-
-def data(name, seed, scaled=True):
-    """Return a data set of scikit-learn, (train, validation), with a seed's own split."""
-    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    x = np.asarray(x, float)
-    if name == "diabetes":
-        x, y = 100 * x, (y - y.mean()) / y.std() if scaled else y
-    x, x_out, y, y_out = train_test_split(x, y, test_size=0.25, random_state=seed)
-    if scaled:
-        mean, deviation = x.mean(axis=0), x.std(axis=0)
-        deviation[deviation == 0] = 1
-        x, x_out = (x - mean) / deviation, (x_out - mean) / deviation
-    return (x, y), (x_out, y_out)
 
 
 def texts(seed):
@@ -53,40 +39,6 @@ def series(seed):
     y = random.integers(3, size=800)
     x = random.normal(size=(3, 8, 6))[y] + random.normal(size=(800, 8, 6))
     return (x[:600], y[:600]), (x[600:], y[600:])
-
-
-def built(optimizer, *parts, shape=None, loss=CROSSENTROPY):
-    """Return a function that builds a sequential model of what the functions `parts` make."""
-
-    def build():
-        model = keras.Sequential([keras.Input(shape), *(part() for part in parts)])
-        model.compile(optimizer(), loss)
-        return model
-
-    return build
-
-
-def dense(units, activation="relu", **more):
-    return lambda: layers.Dense(units, activation, **more)
-
-
-def softmax(classes):
-    return dense(classes, "softmax")
-
-
-SGD, ADAM = optimizers.SGD, optimizers.Adam
-CLASSES = {"iris": 3, "wine": 3, "digits": 10, "breast_cancer": 2}
-
-
-def network(name, optimizer, *hidden, seed=0, scaled=True, **arguments):
-    """Return a case: a network on a data set, one hidden layer of 32 if none is given."""
-    train, validation = data(name, seed, scaled)
-    last = [softmax(CLASSES[name])] if name in CLASSES else [dense(1, None)]
-    build = built(
-        optimizer, *(hidden or [dense(32)]), *last, shape=train[0].shape[1:],
-        loss=CROSSENTROPY if name in CLASSES else "mse",
-    )  # fmt: skip
-    return Case(build, train, validation, arguments)
 
 
 def trained(case, seed, epochs, rate=None):
@@ -197,21 +149,24 @@ HEALTHY = {
 }  # fmt: skip
 
 
-def dead_after_large_steps(seed):
-    """An epoch at far too large a rate kills the second layer; the rest is as planned."""
-    hidden = dense(32), dense(32)
-    case = trained(network("digits", lambda: ADAM(0.003), *hidden, seed=seed), seed, 1, rate=1.0)
-    case.model.fit(*case.train, epochs=5, verbose=0)
-    return case
+def patient(name, *given, trained=False):
+    """Return a function that makes a case of a patient of lesson 8's clinic.
+
+    `given` are those of its arguments of `fit` that the check-up is told.
+    """
+
+    def make(seed):
+        it = make_patient(name, seed)
+        arguments = {key: it.fit[key] for key in given}
+        return Case(it.model if trained else it.build, it.train, it.validation, arguments)
+
+    return make
 
 
 def linear_floor(optimizer, seed):
     """Least squares with batches of 4 at a large rate, trained until nothing moves any more."""
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(1200, 20))
-    y = x @ random.normal(size=20) + 0.5 * random.normal(size=1200)
     build = built(optimizer, dense(1, None), shape=(20,), loss="mse")
-    return trained(Case(build, (x[:900], y[:900]), (x[900:], y[900:]), {"batch_size": 4}), seed, 20)
+    return trained(Case(build, *least_squares(seed), {"batch_size": 4}), seed, 20)
 
 
 def weights_only(seed):
@@ -241,10 +196,8 @@ def sorted_dataset(seed):
 
 
 def shuffled_labels(case, seed):
-    random = np.random.default_rng(seed)
-    (x, y), (x_out, y_out) = case.train, case.validation
-    held_out = x_out, random.permutation(y_out)
-    return case._replace(train=(x, random.permutation(y)), validation=held_out)
+    train, held_out = with_shuffled_labels((case.train, case.validation), seed)
+    return case._replace(train=train, validation=held_out)
 
 
 def scaled_by(case, factor):
@@ -267,14 +220,14 @@ def raw_targets(seed):
 
 SICK = {
     "wine, raw inputs, gradient descent": (
-        "inputs", lambda s: network("wine", lambda: SGD(0.05), seed=s, scaled=False)),
+        "inputs", patient("raw inputs")),
     "breast cancer, raw inputs, Adam": (
         "inputs", lambda s: network("breast_cancer", lambda: ADAM(0.003), seed=s, scaled=False)),
     "digits, bytes for inputs": (
         "inputs", lambda s: scaled_by(
             network("digits", lambda: SGD(0.1), seed=s, scaled=False), 255 / 16)),
     "digits, rate ÷ 1000": (
-        "too small", lambda s: network("digits", lambda: SGD(0.0001), seed=s)),
+        "too small", patient("too small")),
     "wine, Adam, rate ÷ 1000": (
         "too small", lambda s: network("wine", lambda: ADAM(1e-5), seed=s)),
     "digits, Adam, rate × 1000": (
@@ -282,13 +235,12 @@ SICK = {
     "diabetes, twice the limit": (
         "too large", lambda s: network(
             "diabetes", lambda: SGD(1.0), dense(1, None), seed=s, batch_size=128)),
-    "digits, dead after large steps": ("units", dead_after_large_steps),
+    "digits, dead after large steps": ("units", patient("dead units", trained=True)),
     "least squares at its noise floor": ("noise", lambda s: linear_floor(lambda: SGD(0.06), s)),
     "least squares at Adam's noise floor": (
         "noise", lambda s: linear_floor(lambda: ADAM(0.1), s)),
     "digits, decay per update": (
-        "schedule", lambda s: network(
-            "digits", lambda: SGD(schedules.ExponentialDecay(0.1, 1, 0.9)), seed=s)),
+        "schedule", patient("decay per update")),
     "digits, a whole number in a schedule": (
         "schedule", lambda s: network(
             "digits", lambda: SGD(schedules.ExponentialDecay(1, 40, 0.9)), seed=s)),
@@ -296,9 +248,9 @@ SICK = {
     "digits, resumed with weights only, Adam": ("memory", weights_only),
     "digits, momentum after a drop": ("memory", after_a_drop),
     "digits, sorted dataset": ("order", sorted_dataset),
-    "wine, BatchNormalization, 10 epochs": ("averages", lambda s: few_updates("wine", s, 10)),
+    "wine, BatchNormalization, 10 epochs": ("averages", patient("averages", "epochs")),
     "digits, shuffled labels": (
-        "labels", lambda s: shuffled_labels(network("digits", lambda: ADAM(0.003), seed=s), s)),
+        "labels", patient("shuffled labels")),
     "wine, shuffled labels": (
         "labels", lambda s: shuffled_labels(network("wine", lambda: SGD(0.05), seed=s), s)),
     "diabetes, raw targets": ("targets", raw_targets),
