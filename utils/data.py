@@ -1,6 +1,6 @@
 """The data sets of the course, all shipped with scikit-learn: no download.
 
-Lessons 1 to 5, 7.
+Lessons 1 to 5, 7, 8.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,64 @@
+"""Where to begin a sweep: the factors, their product, and what is refused."""
+
+import numpy as np
+import pytest
+
+from utils.first_sweep import CENTRES, first_sweep
+
+
+@pytest.mark.parametrize("optimizer", CENTRES)
+def test_rates_go_from_a_thirtieth_to_thirty_times_the_centre(optimizer):
+    start = first_sweep(optimizer)
+    assert start.centre == CENTRES[optimizer]
+    assert len(start.learning_rates) == 8
+    np.testing.assert_allclose(
+        start.learning_rates[[0, -1]], [start.centre / 30, start.centre * 30]
+    )
+    np.testing.assert_allclose(np.ptp(np.diff(np.log(start.learning_rates))), 0, atol=1e-12)
+
+
+def test_the_centre_is_the_product_of_the_factors():
+    start = first_sweep("Adam", 10.0, 128, 512, 50, fine_tuning=True)
+    assert start.centre == pytest.approx(np.prod([size for _, size, _ in start.factors]))
+    assert start.centre == pytest.approx(0.01 / 10 * 2 / 8 * 3 / 30)
+
+
+CASES = [  # the argument, and the factor for SGD and for Adam
+    ({"input_rms": 10.0}, 0.01, 0.1),
+    ({"batch_size": 64}, 2, 2**0.5),
+    ({"batch_size": 2}, 1 / 16, 1 / 4),
+    ({"batch_size": 1024}, 4, 32**0.5),  # SGD's rule is capped
+    ({"width": 256}, 1, 1 / 4),
+    ({"width": 16}, 1, 1),
+    ({"updates": 50}, 3, 3),
+    ({"updates": 100_000}, 1 / 3, 1 / 3),
+    ({"fine_tuning": True}, 1 / 30, 1 / 30),
+]
+
+
+@pytest.mark.parametrize(("changed", "sgd", "adam"), CASES, ids=[str(it[0]) for it in CASES])
+def test_each_factor(changed, sgd, adam):
+    for optimizer, factor in (("SGD", sgd), ("momentum", sgd), ("Adam", adam)):
+        centre = first_sweep(optimizer, **changed).centre
+        assert centre == pytest.approx(factor * CENTRES[optimizer])
+
+
+def test_it_says_each_factor_and_its_reason():
+    text = str(first_sweep("SGD", input_rms=300, batch_size=256))
+    assert "1.11e-05 inputs: curvature grows with the square" in text
+    assert text.splitlines()[-1] == "centre 4.4e-06: sweep 1.5e-07 to 0.00013"
+
+
+REFUSED = [
+    ({"optimizer": "Adagrad"}, "optimizer must be one of Adam, SGD, momentum, got 'Adagrad'"),
+    ({"input_rms": 0}, "input_rms must be"),
+    ({"batch_size": 0.5}, "batch_size must be a whole number of at least 1, got 0.5"),
+    ({"width": -1}, "width must be a whole number of at least 1, got -1"),
+    ({"updates": None}, "updates must be a whole number of at least 1, got None"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[str(it[0]) for it in REFUSED])
+def test_what_is_not_allowed_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        first_sweep(**{"optimizer": "SGD", **arguments})
