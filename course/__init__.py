@@ -8,6 +8,7 @@ module              what it does
 ``answer_checks``   what an exercise says of an answer
 ``name_errors``     says which cell comes first when a name is missing
 ``views``           the interactive figures
+``clinic``          the patients of lesson 8; its modules hold the answers
 ``clothing``        the pictures of lesson 6: drawn garments, and real photographs
 ==================  =======================================================================
 """

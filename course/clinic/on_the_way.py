@@ -1,5 +1,7 @@
 """Patients of the third and fourth ward: trained on, or odd on held-out data. Answers inside!"""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -141,17 +143,26 @@ class HeadsRate(Patient):
         return (x[: self.few], y[: self.few] % 2), (x_out, y_out % 2)
 
     def base(self):
-        """Return a base that was trained on the other digits, to tell all ten apart."""
+        """Return a new base, without weights of its own yet, and a head for ten digits."""
+        hidden = [dense(64)(), dense(32)()]
+        whole = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10, "softmax")])
+        return keras.Sequential([keras.Input((64,)), *hidden], name="base"), whole
+
+    @functools.cached_property
+    def pretrained(self):
+        """The weights of a base that was trained to tell all ten of the other digits apart."""
         (x, y), _ = data("digits", self.seed)
         keras.utils.set_random_seed(self.seed)
-        hidden = [dense(64)(), dense(32)()]
-        model = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10, "softmax")])
-        model.compile(ADAM(0.003), CROSSENTROPY)
-        model.fit(x[self.few :], y[self.few :], epochs=8, verbose=0)
-        return keras.Sequential([keras.Input((64,)), *hidden], name="base")
+        base, whole = self.base()
+        whole.compile(ADAM(0.003), CROSSENTROPY)
+        whole.fit(x[self.few :], y[self.few :], epochs=8, verbose=0)
+        return base.get_weights()
 
     def build(self):
-        base = self.base()
+        weights = self.pretrained
+        keras.utils.set_random_seed(self.seed)
+        base, _ = self.base()
+        base.set_weights(weights)
         base.trainable = False
         model = keras.Sequential([keras.Input((64,)), base, layers.Dense(2, "softmax")])
         model.compile(ADAM(self.rate), CROSSENTROPY, metrics=ACCURACY)
