@@ -15,7 +15,12 @@ from tools import rules, views
 ROOT = rules.ROOT
 OUTPUT = ROOT / "_site"
 CAPTIONS = {  # the parts of the table of contents, and the files that become their pages
-    "Lessons": ("notebooks/*.ipynb", "notebooks/appendix/*.ipynb", "notebooks/glossary.md"),
+    "Lessons": (
+        "notebooks/*.ipynb",
+        "notebooks/appendix/*.ipynb",
+        "notebooks/symptoms.md",
+        "notebooks/glossary.md",
+    ),
     "Exercises": ("exercises/release/*/*.ipynb",),
     "Practical matters": ("docs/other_ways_to_start.md", "docs/environments.md"),
     "Sweeps of your own models": ("lrsweep/README.md", "lrsweep/docs/*.md"),

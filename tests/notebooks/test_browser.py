@@ -104,11 +104,14 @@ def test_lesson_in_the_browser(page, path):
     assert lab.errors(notebook) == []
     ran = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in ran)
-    page.wait_for_selector(".jupyter-widgets img")
+    asked = sum(cell["source"].count("views.explore_") for cell in ran)
+    if asked:
+        page.wait_for_selector(".jupyter-widgets img")
     lab.photograph(page, OUTPUT, path.stem)
 
     views = page.locator(".widget-vbox:has(> .widget-image), .widget-vbox:has(> img)")
-    assert views.count() >= 1
+    assert views.count() == asked
+    assert asked or path.stem == "08_the_learning_rate_clinic"
     for number in range(views.count()):
         view = views.nth(number)
         view.scroll_into_view_if_needed()
