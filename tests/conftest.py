@@ -12,6 +12,8 @@ LONGEST = (  # files that take half a minute or more, the longest first
     "test_sweep.py",
     "06_transfer_learning_with_xception.ipynb",
     "07_where_the_limit_moves.ipynb",
+    "08_the_learning_rate_clinic.ipynb",
+    "test_clinic.py",
     "test_exercises.py",
     "test_surroundings.py",
     "05_sweeps.ipynb",

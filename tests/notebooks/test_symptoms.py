@@ -60,5 +60,5 @@ def test_lesson_8_shows_the_page_and_its_sections():
 
 
 def test_a_section_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="title must be one of It doesn't learn, .*got 'x'"):
+    with pytest.raises(ValueError, match=r"title must be one of It doesn't learn, .*got 'x'"):
         show.section_of(PAGE, "x")

@@ -1,0 +1,152 @@
+"""Sentences of lesson 8, each tried where it would fail.
+
+A test is named after the lesson and after the sentence it holds. That each patient is sick, found
+and cured with several seeds is in tests/course/test_clinic.py.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from claims import fallen_for_traps
+from conftest import ROOT
+from keras.optimizers import schedules
+
+from course import clinic
+from course.clinic.models import data
+from lrsweep import CurvatureMeter
+from utils.first_sweep import first_sweep
+
+STEM = "08_the_learning_rate_clinic"
+SEEDS = 0, 1, 2
+RECORD = pd.read_csv(ROOT / "data/where_to_start.csv")
+
+
+@functools.cache
+def patient(name, seed):
+    found = clinic.make_patient(name, seed)
+    assert found.history
+    return found
+
+
+def test_lesson_8_no_trap_is_called_right():
+    assert fallen_for_traps(STEM, at_least=8) == []
+
+
+# --- ward 1 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_a_is_far_more_than_26_times_its_limit_and_standardised_below_it(seed):
+    a = clinic.make_patient("A", seed)
+    assert a.check().value > 5
+    (train, _), model = data("wine", seed), a.build()
+    assert 0.05 * CurvatureMeter(model, *train).largest() / 2 < 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_a_dead_units_are_a_consequence(seed):
+    """Before the first update few are dead; after the training nearly all."""
+    from course.clinic.from_the_start import dead_shares
+
+    a = patient("A", seed)
+    assert dead_shares(a.build(), a.train[0])[0] < 0.8
+    assert dead_shares(a.model, a.train[0])[0] > 0.8
+
+
+def test_lesson_8_c_no_rate_revives_a_layer_that_is_wholly_dead():
+    c = patient("C", 0)
+    before = c.model.layers[0].kernel.numpy()
+    start = c.model.get_weights()
+    for rate in (1e-4, 0.01, 1.0):
+        c.model.set_weights(start)
+        c.model.compile(keras.optimizers.SGD(rate), c.model.loss)
+        c.go_on(c.model, epochs=1)
+        np.testing.assert_array_equal(c.model.layers[0].kernel.numpy(), before)
+
+
+def test_lesson_8_d_keras_computes_in_whole_numbers_and_a_float_mends_it():
+    for first, after in ((1, 0.0), (1.0, 0.9**0.5)):
+        assert float(schedules.ExponentialDecay(first, 40, 0.9)(20)) == pytest.approx(after)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_e_a_larger_rate_makes_the_curve_better_and_nothing_else(seed):
+    e = patient("E", seed)
+    _, faster = e.fresh(build=lambda: e.build(lambda: keras.optimizers.Adam(0.01)))
+    assert faster["loss"][-1] < 0.9 * e.history["loss"][-1]
+    assert max(faster["val_accuracy"]) < 0.15
+
+
+# --- ward 2 --------------------------------------------------------------------------------------
+
+
+def floor(eta, d=21, batch=4, variance=0.25):
+    return variance + eta * variance * d / batch / (1 - eta * (batch + d + 1) / batch)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.06])
+def test_lesson_8_the_formula_of_the_floor_is_exact_for_gaussian_inputs(rate):
+    """Simulated without Keras, fresh examples in each update; the bias is one of the inputs."""
+    random, tail = np.random.default_rng(0), []
+    weights = np.zeros((400, 21))  # many walks at once, from the minimum
+    for step in range(600):
+        x = random.normal(size=(400, 4, 21))
+        x[:, :, -1] = 1
+        noise = 0.5 * random.normal(size=(400, 4))
+        error = np.einsum("nbd,nd->nb", x, weights) - noise
+        weights -= rate * 2 / 4 * np.einsum("nb,nbd->nd", error, x)
+        if step > 200:
+            tail.append((weights**2).sum(axis=1).mean())
+    assert 0.25 + np.mean(tail) == pytest.approx(floor(rate), rel=0.03)
+
+
+# --- ward 3 and 4 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["J", "K", "L", "M"])
+def test_lesson_8_the_trouble_begins_where_the_second_part_does(name):
+    seen, place = patient(name, 1), {"J": 10, "K": 15, "L": 3, "M": 10}[name]
+    losses = seen.history["loss"]
+    assert (
+        np.ptp(losses[place:]) < 1e-3 if name == "J" else losses[place] > 1.05 * losses[place - 1]
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_o_fails_on_its_own_training_examples_and_no_rate_cures_it(seed):
+    o = patient("O", seed)
+    loss, _ = o.model.evaluate(*o.train, verbose=0)
+    assert loss > 10 * o.history["loss"][-1]
+    _, slower = o.fresh(build=lambda: with_rate(o, 0.001))
+    assert slower["val_loss"][-1] > 1
+
+
+def with_rate(patient, rate):
+    model = patient.build()
+    model.optimizer.learning_rate = rate
+    return model
+
+
+# --- where to begin ------------------------------------------------------------------------------
+
+
+def test_lesson_8_the_record_is_of_the_rule_as_it_is():
+    for optimizer, rows in RECORD.groupby("optimizer"):
+        rates = first_sweep(optimizer).learning_rates
+        np.testing.assert_allclose(rows["low"], rates[0], rtol=1e-3)
+        np.testing.assert_allclose(rows["high"], rates[-1], rtol=1e-3)
+    assert len(RECORD) == 2 * RECORD["data"].nunique() == 18
+
+
+def test_lesson_8_in_all_18_cases_the_best_lies_in_the_range_and_15_hold_it():
+    assert RECORD["best_of_fine"].between(RECORD["low"], RECORD["high"]).all()
+    assert RECORD["holds"].sum() == 15
+
+
+def test_lesson_8_on_diabetes_the_best_of_the_eight_is_the_smallest():
+    edge = RECORD["best_of_eight"] <= 1.001 * RECORD["low"]
+    assert set(RECORD.loc[edge, "data"]) == {"diabetes"}
+    assert edge.sum() == 2
