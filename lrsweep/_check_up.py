@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple
 
 from lrsweep._report import CheckUp, Measure, NotKnown
-from lrsweep._validation import positive_number, whole_number
+from lrsweep._validation import positive_number, true_or_false, whole_number
 
 GATHERED = 4096  # examples of a dataset that are used at most
 FEWEST = 20  # examples to hold any out
@@ -105,6 +105,7 @@ def check_up(
     seed = whole_number("seed", seed, minimum=0)
     epochs = whole_number("epochs", epochs)
     batch_size = whole_number("batch_size", batch_size)
+    shuffle, sweep = true_or_false("shuffle", shuffle), true_or_false("sweep", sweep)
     began = time.monotonic()
 
     import keras
@@ -139,10 +140,10 @@ def check_up(
                 check_labels(model, part, name)
             patient = Patient(
                 model, data.train, data.held_out, kept, set_rate, data.batch_size, epochs,
-                bool(shuffle) if data.batches is None else None, seed, began + seconds, planned,
+                shuffle if data.batches is None else None, seed, began + seconds, planned,
                 builder,
             )  # fmt: skip
-            measures = _examine(patient, bool(sweep))
+            measures = _examine(patient, sweep)
     about = f"{model.name} ({model.count_params():,} weights, {type(model.optimizer).__name__})"
     about += f" on {len(data.train):,} examples"
     return CheckUp(about, time.monotonic() - began, measures)

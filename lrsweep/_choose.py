@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from lrsweep._result import Choice
-from lrsweep._validation import one_of
+from lrsweep._result import Choice, SweepResult
+from lrsweep._validation import one_of, shorten
 
 OTHERS = 10  # rates, the next best ones, that say how much luck there is
 QUIET = 0.75  # share of them that counts: one noisy rate must not widen the plateau
@@ -82,6 +82,11 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     >>> choice.plateau
     (0.1, 0.4)
     """
+    if not isinstance(result, SweepResult):
+        raise ValueError(
+            "result must be a SweepResult, as sweep_learning_rates returns it, got "
+            f"{shorten(result)}"
+        )
     one_of("metric", metric, result.metrics)
     sign = -1 if _direction(result, metric, mode) == "max" else 1
     if result.interrupted:

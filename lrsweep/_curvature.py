@@ -9,7 +9,7 @@ methods at the edge of stability", 2022.
 
 import numpy as np
 
-from lrsweep._validation import array, positive_number, whole_number
+from lrsweep._validation import array, positive_number, true_or_false, whole_number
 
 FRESH = 0.03  # how much of a new direction a warm start gets, to notice one that became steepest
 
@@ -47,7 +47,8 @@ def hessian_product(model, x, y, direction, training=False):
     """
     meter = CurvatureMeter(model, x, y, training=training)
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-    got = [np.shape(piece) for piece in direction]
+    is_list = isinstance(direction, (list, tuple))
+    got = [np.shape(piece) for piece in direction] if is_list else repr(direction)
     if got != shapes:
         raise ValueError(f"direction must be a list of arrays of shapes {shapes}, got {got}")
     product = meter.product(np.concatenate([np.ravel(piece) for piece in direction]))
@@ -107,9 +108,11 @@ class CurvatureMeter:
         import keras
         import tensorflow as tf
 
+        preconditioned = true_or_false("preconditioned", preconditioned)
         _check_model(model, preconditioned)
         self._rng = np.random.default_rng(whole_number("seed", seed, minimum=0))
-        self.model, self.preconditioned, self.training = model, preconditioned, bool(training)
+        self.model, self.preconditioned = model, preconditioned
+        self.training = true_or_false("training", training)
         self.x, self.y = (keras.tree.map_structure(_as_tensor, part) for part in (x, y))
         self.sizes = [int(np.prod(variable.shape)) for variable in model.trainable_variables]
         self.direction, self.residual, self.products = self._random_direction(), np.inf, 0
@@ -183,12 +186,14 @@ class CurvatureMeter:
 
     def _loss(self, values):
         """Return the loss where the weights have these values; no variable changes."""
-        import keras
+        from lrsweep._stateless import Scope
 
         mapping = list(zip(self.model.trainable_variables, values))
-        with keras.StatelessScope(mapping, collect_losses=True):
+        with Scope(mapping, collect_losses=True):
             y_pred = self.model(self.x, training=self.training)
-            return self.model.compute_loss(x=self.x, y=self.y, y_pred=y_pred)
+            return self.model._compute_loss(
+                x=self.x, y=self.y, y_pred=y_pred, training=self.training
+            )
 
     def _multiply(self, direction):
         import tensorflow as tf
@@ -229,10 +234,23 @@ class CurvatureMeter:
 
 
 def _traced(function, *tensors):
-    """Return a function traced for tensors like these."""
+    """Return a function traced for tensors like these, after which all variables are as before.
+
+    Those of Keras are, because nothing leaves its scope; a layer may assign to TensorFlow's.
+    """
     import tensorflow as tf
 
-    return tf.function(function, autograph=False).get_concrete_function(*tensors)
+    from lrsweep._experiment import unchanged
+    from lrsweep._tensorflow import impure_operations
+
+    traced = tf.function(function, autograph=False).get_concrete_function(*tensors)
+    changing = traced.variables if impure_operations(traced.graph) else ()
+
+    def run(*arguments):
+        with unchanged(changing):
+            return traced(*arguments)
+
+    return run
 
 
 def _adam_roots(adam):

@@ -1,6 +1,7 @@
 """Examples as `fit` takes them: arrays, or lists and dicts of arrays, with or without weights."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import keras
@@ -191,6 +192,12 @@ def weighted_by_class(examples, class_weight):
             f"class_weight must be a dict of class to weight, such as {{0: 1.0, 1: 5.0}}, got "
             f"{shorten(class_weight)}"
         )
+    for label, weight in class_weight.items():
+        if not isinstance(label, Real) or not isinstance(weight, Real) or not np.isfinite(weight):
+            raise ValueError(
+                "class_weight must give numbers of classes finite weights, such as {0: 1.0, 1: "
+                f"5.0}}, got {label!r}: {weight!r}"
+            )
     if examples.weights is not None:
         raise ValueError(
             "class_weight and sample_weight can't be given together, as in `fit`: multiply the "

@@ -3,6 +3,7 @@
 Both engines, `lrsweep._sequential` and `lrsweep._vectorized`, train what is described here.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -228,8 +229,21 @@ def schedule_rates(optimizer, experiment):
                 fn_output_signature=tf.float32,
             )
 
-        own.rates = tf.function(all_rates).get_concrete_function()().numpy()
+        traced = tf.function(all_rates).get_concrete_function()
+        with unchanged(traced.variables):
+            own.rates = traced().numpy()
     return own.rates
+
+
+@contextlib.contextmanager
+def unchanged(variables):
+    """Give variables the values back that they have now, at the end."""
+    values = [tf.identity(variable) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values):
+            variable.assign(value)
 
 
 def flat_report(report):
@@ -253,25 +267,44 @@ def choose_report(results, logs):
     return results if logs is None or set(results) == set(logs) else logs
 
 
-def traced_step(step, examples, eager=False):
-    """Trace a step of Keras's loop once for batches of any size.
+def traced_step(step, examples, model):
+    """Trace a step of Keras's loop once for batches of any size, compiled as in `fit`.
 
     Parameters
     ----------
     step : callable
-        A model's `train_step` or `test_step`.
+        A model's `train_step` or `test_step`, or another function of the parts of a batch.
     examples : Examples or Stream
         Where the batches come from.
-    eager : bool
-        Leave it as it is, for a model compiled with `run_eagerly=True`.
+    model : keras.Model
+        Says how: compiled with `run_eagerly=True`, the step is left as it is; with
+        `jit_compile=True`, XLA compiles it, and draws other random numbers.
 
     Returns
     -------
     callable
-        Takes the parts of a batch, returns the metrics since they were last reset.
+        Takes the parts of a batch, returns the metrics since they were last reset. Its attribute
+        `variables` is a tuple of the `tf.Variable`s that it uses, wherever they are kept; it is
+        empty for a step that is not traced.
     """
-    if eager:
-        return lambda *parts: step(tf.nest.map_structure(tf.convert_to_tensor, parts))
-    traced = tf.function(lambda *parts: step(parts), autograph=False)
-    traced = traced.get_concrete_function(*examples.specs())
-    return lambda *parts: traced(*tf.nest.map_structure(tf.convert_to_tensor, parts))
+    if model.run_eagerly:
+        return untraced_step(step)
+    traced = tf.function(
+        lambda *parts: step(parts), autograph=False, jit_compile=model.jit_compile or None
+    ).get_concrete_function(*examples.specs())
+
+    def run(*parts):
+        return traced(*tf.nest.map_structure(tf.convert_to_tensor, parts))
+
+    run.variables = tuple(traced.variables)
+    return run
+
+
+def untraced_step(step):
+    """Return a step of Keras's loop as it is, to be called like a traced one."""
+
+    def run(*parts):
+        return step(tf.nest.map_structure(tf.convert_to_tensor, parts))
+
+    run.variables = ()
+    return run

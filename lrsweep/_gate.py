@@ -233,20 +233,25 @@ def check_seeds(copies):
     ------
     CannotVectorize
     """
-    experiment = copies.experiment
-    lender, *others = (OneCopy(copies.models[seed]) for seed in _seeds_in_order(copies))
+    lender, *others = (copies.models[seed] for seed in _seeds_in_order(copies))
+    for other in others:
+        if not alike(lender, other, copies.experiment):
+            raise CannotVectorize(
+                "build_model draws more than first weights: with equal weights, the models "
+                "of its seeds give different results"
+            )
+
+
+def alike(model, other, experiment):
+    """Tell whether an update makes the same of equal values in two models."""
+    one, two = OneCopy(model), OneCopy(other)
     batch = tf.nest.map_structure(
         tf.constant, experiment.train.rows(slice(0, experiment.batch_size))
     )
-    updates = tf.constant(experiment.updates // 2, copies.first.updates.dtype)
-    for one in others:
-        values = _nowhere_zero(one.variables)
-        for result, own in zip(*(_outcome(it, values, updates, batch) for it in (lender, one))):
-            if not _close(result, own, CLOSE * _largest(own) + 1e-30):
-                raise CannotVectorize(
-                    "build_model draws more than first weights: with equal weights, the models "
-                    "of its seeds give different results"
-                )
+    updates = tf.constant(experiment.updates // 2, model.optimizer._iterations.dtype)
+    values = _nowhere_zero(one.variables)
+    results = (_outcome(it, values, updates, batch) for it in (one, two))
+    return all(_close(a, b, CLOSE * _largest(b) + 1e-30) for a, b in zip(*results))
 
 
 def _nowhere_zero(variables):

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from lrsweep._experiment import flat_report, rate_variable
-from lrsweep._stateless import optimizer_variables, stateless
+from lrsweep._stateless import Scope, optimizer_variables, stateless
 
 
 class CannotVectorize(Exception):
@@ -162,7 +162,7 @@ class OneCopy:
         held = [value for part in values for value in part]
         pairs = [*zip(variables, held), (self.model.optimizer._iterations, updates)]
         known = {id(variable) for variable, _ in pairs}
-        with keras.StatelessScope(pairs, collect_losses=True) as scope:
+        with Scope(pairs, collect_losses=True) as scope:
 
             def now():
                 if set(scope.state_mapping) - known:

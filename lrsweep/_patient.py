@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lrsweep._activity import look_through
 from lrsweep._examples import Examples
-from lrsweep._experiment import own_learning_rate, traced_step
+from lrsweep._experiment import own_learning_rate, traced_step, unchanged
 from lrsweep._model_checks import best_constant, own_loss
 from lrsweep._range_test import Training, endless_batches
 from lrsweep._report import NotKnown
@@ -186,7 +186,7 @@ class Patient:
             slopes = tape.gradient(loss, values, unconnected_gradients="zero")
             return [tf.convert_to_tensor(slope) for slope in slopes]
 
-        return traced_step(gradient, self.train, model.run_eagerly)
+        return traced_step(gradient, self.train, model)
 
     @contextlib.contextmanager
     def after(self, updates, watch=None):
@@ -222,4 +222,5 @@ def planned_rates(optimizer, made, planned):
         )
 
     traced = tf.function(at_all, autograph=False).get_concrete_function()
-    return traced().numpy().astype(float)
+    with unchanged(traced.variables):
+        return traced().numpy().astype(float)

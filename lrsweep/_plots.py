@@ -16,7 +16,7 @@ def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
     values, when = _at(result, metric, epoch)
     diverged = (result.diverged & np.isnan(values)).any(axis=1)
     own = axes is None
-    axes = _new_axes() if own else axes
+    axes = _new_axes() if own else _checked(axes)
     axes.set(xscale="log", xlabel="learning rate", ylabel=_in_words(metric))
 
     line = _draw_mean(axes, result.learning_rates, values, label, look)
@@ -37,7 +37,7 @@ def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
 def plot_range_test(test, axes, marks, band, label, look):
     """Draw a range test, see `RangeTest.plot`."""
     own = axes is None
-    axes = _new_axes() if own else axes
+    axes = _new_axes() if own else _checked(axes)
     axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
     (line,) = axes.plot(test.learning_rates, test.smoothed, label=label, **look)
     axes.plot(
@@ -60,6 +60,12 @@ def plot_range_test(test, axes, marks, band, label, look):
         axes.legend()
     line.sentence = _describe_range_test(test, marks)
     _tell(axes)
+    return axes
+
+
+def _checked(axes):
+    if not hasattr(axes, "get_xaxis"):
+        raise ValueError(f"axes must be Matplotlib's, or left out, got {axes!r}")
     return axes
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from lrsweep._engines import Sweep
 from lrsweep._examples import Stream, check_data, weighted_by_class
 from lrsweep._experiment import Experiment
+from lrsweep._gate import alike, known_reason
 from lrsweep._keep import Keeper, describe
 from lrsweep._model_checks import (
     check_builder,
@@ -20,9 +22,16 @@ from lrsweep._model_checks import (
     constant_scores,
     directions,
 )
+from lrsweep._one_copy import CannotVectorize
 from lrsweep._probe import Probe
 from lrsweep._stopping import check_callbacks, check_monitors, check_no_schedule
 from lrsweep._surroundings import THREADS
+
+_DEPENDS_ON_MORE = (
+    "build_model must give the same model whenever the random seeds of Python, NumPy and Keras are "
+    "set to the same numbers, but {}: does it draw from a generator of its own, such as "
+    "numpy.random.default_rng() without a seed, or count its calls?"
+)
 
 _log = logging.getLogger("lrsweep")
 
@@ -129,6 +138,14 @@ def prepare(
                 f"build_model must make new weights at each call: its models share "
                 f"{variable.path}, which training changes"
             )
+    if shared := probe.shared_with(again):
+        names = ", ".join(variable.name.partition(":")[0] for variable in shared[:3])
+        raise ValueError(
+            f"build_model's models share a variable outside of them, which training changes: "
+            f"{names}. The trainings would change each other: make it in build_model, anew at "
+            "each call"
+        )
+    _check_same_results(probe, again)
     if len(seeds) > 1:
         _check_seeds_matter(probe, other, first, last)
     names += [f"val_{name}" for name in held_out_names]
@@ -172,14 +189,28 @@ def _check_executor(executor, *data):
 
 
 def _check_same_weights(model, again):
-    """Refuse a builder whose models depend on more than the random seeds."""
+    """Refuse a builder whose models start from weights that depend on more than the seeds."""
     for one, two in zip(model.variables, again.variables):
         if not np.array_equal(one.numpy(), two.numpy(), equal_nan=one.dtype != "bool"):
-            raise ValueError(
-                "build_model must give the same model whenever the random seeds of Python, NumPy "
-                f"and Keras are set to the same numbers, but {one.path} differs: does it draw from "
-                "a generator of its own, such as numpy.random.default_rng() without a seed?"
-            )
+            raise ValueError(_DEPENDS_ON_MORE.format(f"{one.path} differs"))
+
+
+def _check_same_results(probe, again):
+    """Refuse a builder whose models differ in more than weights, as in a rate of Dropout.
+
+    Not asked are models that can't be tried in this way, or that never do the same twice.
+    """
+    model, experiment = probe.model, probe.experiment
+    if known_reason(model) or isinstance(experiment.train, Stream):
+        return
+    try:
+        differ = not alike(model, again, experiment) and alike(model, model, experiment)
+    except (CannotVectorize, AttributeError, LookupError, TypeError, ValueError, tf.errors.OpError):
+        return
+    finally:
+        probe.put_back()
+    if differ:
+        raise ValueError(_DEPENDS_ON_MORE.format("with equal weights, their results differ"))
 
 
 def _first_update(probe, seed):

@@ -1,7 +1,9 @@
 """A model on which Keras's own updates are tried, and that is afterwards as it was before."""
 
 import itertools
+import types
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,8 +15,11 @@ from lrsweep._experiment import (
     rate_scale,
     schedule_rates,
     traced_step,
+    untraced_step,
 )
+from lrsweep._model_checks import flat_metrics
 from lrsweep._one_copy import parts_of
+from lrsweep._restore import Snapshot
 from lrsweep._sequential import as_floats
 
 UPDATES = 3  # that are tried
@@ -35,6 +40,10 @@ class Probe:
     ----------
     changed : set of int
         The places, among its `others`, of variables that an update or an evaluation has changed.
+    outside : list of tf.Variable
+        What else the steps use: of a loss with a memory, say, or of a generator in the script.
+    changed_outside : list of tf.Variable
+        Those of them that have been changed.
     start : int
         The count of updates to begin with: gathered gradients and averages are then used within
         two updates, and a schedule is not at zero.
@@ -49,9 +58,12 @@ class Probe:
         count = model.optimizer._iterations
         unique = {id(v): v for v in [v for part in self.parts for v in part] + [count]}
         self.variables = list(unique.values())
-        eager = model.run_eagerly or _same_when_eager(model, experiment)
-        self.train_step = traced_step(model.train_step, experiment.train, eager)
-        self.test_step = traced_step(model.test_step, experiment.validation, eager)
+        trace = not _same_when_eager(model, experiment)
+        self.train_step, self.test_step = steps = _steps(model, experiment, trace)
+        known = {id(v._value) for v in self.variables}
+        self.outside = [v for v in used_variables(model, steps) if id(v) not in known]
+        self.first_outside = [tf.identity(v) for v in self.outside]
+        self.changed_outside = []
         self.first = [v.numpy() for v in self.variables]
         self.changed, self.rate = set(), 0.01
         self.every = _rhythm(model.optimizer)
@@ -80,6 +92,8 @@ class Probe:
     def put_back(self):
         """Give all variables the values that they had at first."""
         for variable, value in zip(self.variables, self.first):
+            variable.assign(value)
+        for variable, value in zip(self.outside, self.first_outside):
             variable.assign(value)
 
     def values(self):
@@ -168,6 +182,19 @@ class Probe:
             key = id(variable)
             if any(not np.array_equal(first[key], values[key]) for values, _ in seen):
                 self.changed.add(place)
+        self.changed_outside += [
+            variable
+            for variable, value in zip(self.outside, self.first_outside)
+            if not np.array_equal(variable.numpy(), value.numpy())
+            and not any(variable is it for it in self.changed_outside)
+        ]
+
+    def shared_with(self, other):
+        """Return what another model shares of `changed_outside`, and so would go on from."""
+        if not self.changed_outside:
+            return []
+        theirs = {id(v) for v in used_variables(other, _steps(other, self.experiment))}
+        return [v for v in self.changed_outside if id(v) in theirs]
 
     def find_rate(self, seed):
         """Look for a learning rate that moves the weights, by 0.3 % to 100 % of their size.
@@ -213,6 +240,23 @@ class Probe:
         return float(np.nan_to_num(np.sqrt(moved / size), nan=np.inf)) if size else 0.0
 
 
+def _steps(model, experiment, trace=True):
+    """Return a model's steps for training and for evaluation."""
+    pairs = (model.train_step, experiment.train), (model.test_step, experiment.validation)
+    if trace:
+        return [traced_step(step, examples, model) for step, examples in pairs]
+    return [untraced_step(step) for step, _ in pairs]
+
+
+def used_variables(model, steps):
+    """Return the `tf.Variable`s that steps use; if they are not traced, those that can be found."""
+    found = [v for step in steps for v in step.variables]
+    if model.run_eagerly:
+        held = Snapshot(model).variables.values()
+        found = [getattr(v, "_value", v) for v in held]
+    return list({id(v): v for v in found if v is not None}.values())
+
+
 def shaken(weights, size, seed=0):
     """Return weights with noise added, relative to the typical size of each: 0.1 if all are 0."""
     random = np.random.default_rng(seed)
@@ -229,13 +273,24 @@ def _same_when_eager(model, experiment):
 
     That is so for one output, Keras's own layers, and no state: nothing then depends on how often
     Python runs through the model, or on whether the size of a batch is known beforehand. It is not
-    so in 16 bits: TensorFlow fuses operations that it traces, and then rounds less often.
+    so in 16 bits: TensorFlow fuses operations that it traces, and then rounds less often; nor
+    where XLA compiles them. A loss of one's own may keep a state that only tracing shows.
     """
     one_output = len(tf.nest.flatten(experiment.train.specs()[1])) == 1
     parts = [model, *model._flatten_layers()]
-    own = all(type(part).__module__.startswith("keras.") for part in parts)
     wide = all(part.compute_dtype in ("float32", "float64") for part in parts)
-    return one_output and own and wide and not model.non_trainable_variables
+    stateless = not model.non_trainable_variables
+    return one_output and wide and stateless and not model.jit_compile and _all_of_keras(model)
+
+
+def _all_of_keras(model):
+    """Tell whether a model's layers, losses, metrics and optimizer are Keras's, code and all."""
+    losses = [it for it in keras.tree.flatten(model.loss) if not isinstance(it, str)]
+    parts = [model, *model._flatten_layers(), model.optimizer, *flat_metrics(model), *losses]
+    names = "activation", "fn", "_fn"
+    parts += [vars(part)[name] for part in parts for name in names if name in vars(part)]
+    kinds = [it if isinstance(it, types.FunctionType) else type(it) for it in parts]
+    return all(it.__module__.partition(".")[0] in ("keras", "builtins") for it in kinds)
 
 
 def _rhythm(optimizer):

@@ -148,7 +148,10 @@ class Training:
         from lrsweep._experiment import traced_step
 
         self.model, self.examples, self.kept = model, examples, kept
-        self.step = traced_step(model.train_step, examples, model.run_eagerly)
+        self.step = traced_step(model.train_step, examples, model)
+        self._check_no_new_variables()  # made while the step was traced
+        known = {id(getattr(it, "_value", it)) for it in kept.variables.values()}
+        kept.add(it for it in self.step.variables if id(it) not in known)  # kept elsewhere
         known = {id(variable) for variable in model.metrics_variables}
         self.own_metrics = [
             metric
@@ -160,7 +163,6 @@ class Training:
         self.scales_the_loss = hasattr(model.optimizer, "inner_optimizer")
         self.optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self.longest_update = getattr(self.optimizer, "gradient_accumulation_steps", None) or 1
-        self._check_no_new_variables()  # made while the step was traced
         self.has_run = False
 
     def update(self, batches):

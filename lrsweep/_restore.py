@@ -52,7 +52,13 @@ class Snapshot:
     def __init__(self, model, *others, only_built=False):
         self._only_built = only_built
         self._seen, self._undo = {}, []
-        waiting = [("the model", model), *(("", other) for other in others)]
+        self._go_through([("the model", model), *(("", other) for other in others)])
+
+    def add(self, things):
+        """Remember some more things as they are now."""
+        self._go_through([("", thing) for thing in things])
+
+    def _go_through(self, waiting):
         while waiting:
             path, thing = waiting.pop()
             if isinstance(thing, _PLAIN) or id(thing) in self._seen:

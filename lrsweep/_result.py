@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrsweep._validation import one_of
+from lrsweep._validation import file_name, one_of
 
 FORMAT = "lrsweep.SweepResult"
 VERSION = 1  # of the file that `SweepResult.save` writes
@@ -139,7 +139,7 @@ class SweepResult:
         array([[0.8],
                [0.2]])
         """
-        path = Path(os.path.realpath(path))
+        path = Path(os.path.realpath(file_name("path", path)))
         if not path.parent.is_dir():
             raise ValueError(f"path must be in a folder that exists, {str(path.parent)!r} does not")
         arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
@@ -190,7 +190,7 @@ class SweepResult:
         ...
         ValueError: path must be a file that SweepResult.save wrote, 'other.txt' is not one
         """
-        if not Path(path).exists():
+        if not file_name("path", path).exists():
             raise FileNotFoundError(f"there is no file {str(path)!r} to load a sweep from")
         try:
             with np.load(path, allow_pickle=False) as file:

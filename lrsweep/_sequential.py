@@ -46,8 +46,8 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
     variable = rate_variable(model.optimizer)
     scale = rate_scale(model.optimizer, experiment)
     variable.assign(rate * scale)
-    train = traced_step(model.train_step, experiment.train, model.run_eagerly)
-    test = traced_step(model.test_step, experiment.validation, model.run_eagerly)
+    train = traced_step(model.train_step, experiment.train, model)
+    test = traced_step(model.test_step, experiment.validation, model)
     watcher, history = Watcher(callbacks, model, rate), {}
     for epoch in range(experiment.epochs):
         logs = one_pass(model, train, experiment.train_batches(seed, epoch))

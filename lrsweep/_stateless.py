@@ -14,6 +14,18 @@ import tensorflow as tf
 from keras.optimizers import Optimizer
 
 
+class Scope(keras.StatelessScope):
+    """A scope in which no gradient flows through a value that was assigned, as outside of one.
+
+    What a layer reads of a variable that it has just assigned to is a number for Keras's gradient,
+    wherever that number came from.
+    """
+
+    def add_update(self, update):
+        variable, value = update
+        super().add_update((variable, tf.stop_gradient(value)))
+
+
 def _class(name):
     """Return the class of this name from which all of Keras's optimizers inherit."""
     return next(kind for kind in Optimizer.__mro__ if kind.__name__ == name)

@@ -5,7 +5,13 @@ starts from the same weights and sees the same batches, so that rates are compar
 other and not with luck; several seeds say how much luck there is.
 """
 
-from lrsweep._validation import check_rates, check_seeds, folder_name, whole_number
+from lrsweep._validation import (
+    check_rates,
+    check_seeds,
+    folder_name,
+    true_or_false,
+    whole_number,
+)
 
 
 def sweep_learning_rates(
@@ -112,6 +118,7 @@ def sweep_learning_rates(
     seeds = check_seeds(seeds)
     rates = None if learning_rates is None else check_rates(learning_rates)
     keep = None if keep is None else folder_name("keep", keep)
+    shuffle, progress = true_or_false("shuffle", shuffle), true_or_false("progress", progress)
     budget = whole_number("budget", budget, minimum=len(seeds))
     with as_before():
         prepared = prepare(
@@ -121,7 +128,7 @@ def sweep_learning_rates(
             seeds,
             epochs=whole_number("epochs", epochs),
             batch_size=whole_number("batch_size", batch_size),
-            shuffle=bool(shuffle),
+            shuffle=shuffle,
             class_weight=class_weight,
             early_stopping=early_stopping,
             reduce_on_plateau=reduce_on_plateau,

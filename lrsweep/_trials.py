@@ -130,12 +130,12 @@ class Trials:
     @functools.cached_property
     def _predict_held_out(self):
         patient = self.patient
-        return traced_step(self.model.test_step, patient.held_out, self.model.run_eagerly)
+        return traced_step(self.model.test_step, patient.held_out, self.model)
 
     @functools.cached_property
     def _predict_train(self):
         patient = self.patient
-        return traced_step(self.model.test_step, patient.train, self.model.run_eagerly)
+        return traced_step(self.model.test_step, patient.train, self.model)
 
     def _evaluated(self, step, parts):
         self.model.reset_metrics()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+MANY = 100_000  # seeds, more than anybody can wait for
+
 
 def positive_number(name, value):
     """Return `value` as a float if it is finite and above zero."""
@@ -33,6 +35,13 @@ def whole_number(name, value, minimum=1):
     if isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum:
         return int(value)
     raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
+
+
+def true_or_false(name, value):
+    """Return `value` as a bool if it is one, or 0 or 1."""
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, Integral) and value in (0, 1)):
+        return bool(value)
+    raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
 def one_of(name, value, allowed):
@@ -87,7 +96,13 @@ def check_rates(learning_rates):
 def check_seeds(seeds):
     """Return seeds as an array of different whole numbers: the given ones, or the first few."""
     if np.ndim(seeds) == 0:
-        return np.arange(whole_number("seeds", seeds))
+        count = whole_number("seeds", seeds)
+        if count > MANY:
+            raise ValueError(
+                f"seeds must be how many seeds to try, at most {MANY}, or a list of them, got "
+                f"{count}: for that one seed alone write seeds=[{count}]"
+            )
+        return np.arange(count)
     seeds = [whole_number("seeds", seed, minimum=0) for seed in np.ravel(seeds)]
     if not seeds or len(set(seeds)) < len(seeds) or max(seeds) >= 2**32:
         raise ValueError(f"seeds must be different whole numbers below 2**32, got {seeds}")
@@ -108,6 +123,15 @@ def shorten(value, limit=60):
     """Return a value as text of at most `limit` characters, for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def file_name(name, value):
+    """Return `value` as the path of a file, which need not exist."""
+    if not isinstance(value, (str, os.PathLike)) or not str(value):
+        raise ValueError(f"{name} must be the name of a file, got {value!r}")
+    if Path(value).is_dir():
+        raise ValueError(f"{name} must be the name of a file, {str(value)!r} is a folder")
+    return Path(value)
 
 
 def folder_name(name, value):

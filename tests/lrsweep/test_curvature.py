@@ -311,6 +311,44 @@ def test_a_model_of_ones_own():
     assert curvature.CurvatureMeter(model, X, X[:, :2]).largest() == pytest.approx(wanted, rel=1e-3)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_a_compute_loss_of_ones_own_is_called_as_keras_calls_it(training):
+    class Own(keras.Sequential):
+        def compute_loss(self, x, y, y_pred, sample_weight, training=True):
+            return (3 if training else 1) * keras.ops.mean((y - y_pred) ** 2)
+
+    model = Own([keras.Input((3,)), layers.Dense(1, use_bias=False)])
+    model.compile("sgd", loss="mse")
+    wanted = (3 if training else 1) * 2 * np.linalg.eigvalsh(X.T @ X / len(X))[-1]
+    meter = curvature.CurvatureMeter(model, X, X[:, :1], training=training)
+    assert meter.largest() == pytest.approx(wanted, rel=1e-3)
+
+
+def test_what_a_layer_assigns_is_a_number_for_the_gradient():
+    """As for a tape around Keras: no gradient flows through a variable that was assigned to."""
+
+    class Centred(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.mean = self.add_weight(shape=(1,), initializer="zeros", trainable=False)
+
+        def call(self, x):
+            self.mean.assign(keras.ops.mean(x, axis=0))
+            return x - self.mean
+
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1, use_bias=False), Centred()])
+    model.compile("sgd", loss="mse")
+    weights = model.trainable_variables[0].value
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            loss = tf.reduce_mean((model(X) - X[:, :1]) ** 2)
+        slope = inner.gradient(loss, weights)
+    wanted = tf.reshape(outer.jacobian(slope, weights), (3, 3)).numpy()
+    meter = curvature.CurvatureMeter(model, X, X[:, :1])
+    found = [meter.product(direction) for direction in np.eye(3)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
 # ---------------------------------------------------------------- without a trace
 
 
@@ -347,6 +385,24 @@ def test_nothing_has_changed(build, training):
     direction = [np.ones(v.shape) for v in model.trainable_variables]
     curvature.hessian_product(model, x, y, direction, training)
     assert everything(model) == before
+
+
+def test_a_variable_of_tensorflow_has_not_changed():
+    class Counting(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.calls = tf.Variable(0.0, trainable=False)
+
+        def call(self, x):
+            self.calls.assign_add(1.0)
+            return x
+
+    counting = Counting()
+    model = keras.Sequential([keras.Input((3,)), counting, layers.Dense(1)])
+    model.compile("sgd", loss="mse")
+    meter = curvature.CurvatureMeter(model, X, X[:, :1])
+    meter.largest(iterations=3)
+    assert counting.calls.numpy() == 0
 
 
 @pytest.mark.parametrize("build", [slowly(classifier), slowly(two_outputs), with_dropout])
@@ -416,7 +472,14 @@ def test_bad_directions_and_limits_are_named():
     for direction in (np.ones((21, 1)), np.full(21, np.nan), "abc", None):
         with pytest.raises(ValueError, match=r"^direction must "):
             meter.product(direction)
-    for direction in ([], [np.ones((3, 4))], [np.ones(12), np.ones(4), np.ones(4), np.ones(1)]):
+    for direction in (
+        None,
+        3,
+        "abc",
+        [],
+        [np.ones((3, 4))],
+        [np.ones(12), np.ones(4), np.ones(4), np.ones(1)],
+    ):
         with pytest.raises(ValueError, match=r"^direction must be a list of arrays of shapes \["):
             curvature.hessian_product(model, x, y, direction)
     for options in ({"iterations": 0}, {"iterations": 1.5}, {"tolerance": 0}, {"tolerance": None}):

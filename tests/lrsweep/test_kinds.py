@@ -511,6 +511,21 @@ def test_a_builder_with_random_numbers_of_its_own_is_refused():
         sweep(build)
 
 
+def draws_a_rate(rate):
+    return lambda: builder(more=[lambda: layers.Dropout(rate())])()
+
+
+def test_a_builder_with_random_numbers_of_its_own_beside_the_weights_is_refused():
+    own = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"give the same model whenever .*their results differ"):
+        sweep(draws_a_rate(lambda: own.uniform(0.1, 0.8)))
+
+
+@pytest.mark.long
+def test_a_builder_may_draw_from_the_generators_that_are_set():
+    check(draws_a_rate(lambda: np.random.uniform(0.1, 0.8)), "sequential")
+
+
 # Kind 5: nan told as diverged
 
 
@@ -579,6 +594,23 @@ class Counting(layers.Layer):
         return inputs * (1 + 0.05 * self.calls)
 
 
+class Centred(layers.Layer):
+    """From the ninth update on, assigns what the gradient must not flow through."""
+
+    def __init__(self):
+        super().__init__()
+        shape = {"initializer": "zeros", "trainable": False}
+        self.seen = self.add_weight(shape=(), name="seen", **shape)
+        self.mean = self.add_weight(shape=(6,), name="mean", **shape)
+
+    def call(self, inputs, training=False):
+        if training:
+            self.seen.assign_add(1.0)
+            new = ops.mean(inputs, axis=0)
+            self.mean.assign(ops.where(self.seen > 8, new, self.mean))
+        return inputs - self.mean
+
+
 class MonteCarlo(layers.Dropout):
     def call(self, inputs, training=False):
         return super().call(inputs, training=True)
@@ -594,6 +626,82 @@ STATEFUL = {
     "Monte Carlo": lambda: MonteCarlo(0.3),
     "always training": AlwaysTraining,
 }
+
+
+def test_no_gradient_flows_through_what_a_layer_assigns():
+    check(builder(more=[Centred]))
+
+
+@pytest.mark.long
+def test_a_gradient_through_what_a_layer_assigns_is_noticed(monkeypatch):
+    monkeypatch.setattr(_one_copy, "Scope", keras.StatelessScope)
+    with pytest.raises(AssertionError):
+        check(builder(more=[Centred]))
+
+
+class Remembering(losses.Loss):
+    """Divides by a mean of what it has seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = tf.Variable(1.0, trainable=False)
+
+    def call(self, y_true, y_pred):
+        errors = losses.sparse_categorical_crossentropy(y_true, y_pred)
+        self.mean.assign(0.9 * self.mean + 0.1 * tf.reduce_mean(errors))
+        return errors / self.mean
+
+
+@pytest.mark.parametrize("eager", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_state_that_the_models_share_is_refused_and_put_back(eager):
+    shared = Remembering()
+    with pytest.raises(ValueError, match=r"share a variable outside of them, .*build_model, anew"):
+        sweep(builder(loss=shared, run_eagerly=eager))
+    assert shared.mean.numpy() == 1
+
+
+@pytest.mark.long
+def test_without_asking_trainings_go_on_from_each_other(monkeypatch):
+    monkeypatch.setattr(_probe.Probe, "shared_with", lambda *_: [])
+    shared = Remembering()
+    result = sweep(builder(loss=shared))
+    with pytest.raises(AssertionError):
+        assert_equals_fit(result, lambda: builder(loss=Remembering())())
+
+
+@pytest.mark.long
+def test_a_state_outside_of_each_model_is_fine():
+    check(lambda: builder(loss=Remembering())(), "sequential")
+
+
+@pytest.mark.long
+def test_a_constant_that_the_models_share_is_fine():
+    scale = tf.Variable(2.0)
+    loss = losses.sparse_categorical_crossentropy
+    check(builder(loss=lambda y, y_pred: scale * loss(y, y_pred)))
+
+
+@pytest.mark.long
+def test_a_schedule_with_a_state_begins_as_it_was_made():
+    class Falling(optimizers.schedules.LearningRateSchedule):
+        def __init__(self):
+            self.rate = tf.Variable(0.1, trainable=False)
+
+        def __call__(self, step):
+            return self.rate.assign(0.9 * self.rate).read_value()
+
+    made = []
+
+    def build():
+        made.append(Falling())
+        return builder(lambda: optimizers.SGD(made[-1]))()
+
+    experiment = _experiment.Experiment(build, _examples.check_data("", TRAIN), None, 3, 8)
+    optimizer = experiment.build(0).optimizer
+    before = made[-1].rate.numpy()
+    _experiment.rate_variable(optimizer)
+    _experiment.schedule_rates(optimizer, experiment)
+    assert made[-1].rate.numpy() == before
 
 
 @pytest.mark.long
@@ -710,6 +818,11 @@ def test_steps_that_belong_to_one_model_only():
         return model
 
     assert "own train_step" in check(build, "sequential").reason
+
+
+@pytest.mark.long
+def test_what_xla_compiles_draws_other_numbers():
+    check(builder(more=[lambda: layers.Dropout(0.5)], jit_compile=True), "sequential", epochs=2)
 
 
 # Kind 9: better than a constant answer?

@@ -172,6 +172,14 @@ SWEEP = {
         },
         "reduce_on_plateau optimizer made with a number schedule",
     ),
+    "seeds beyond counting": ({"seeds": 2**33}, "seeds how many 8589934592 seeds=[8589934592]"),
+    "order in words": ({"shuffle": "batch"}, "shuffle must be True or False, got 'batch'"),
+    "progress in words": ({"progress": None}, "progress must be True or False, got None"),
+    "class without a number": (
+        {"class_weight": {"cat": 2.0}},
+        "class_weight numbers of classes finite weights 'cat': 2.0",
+    ),
+    "class weight of nothing": ({"class_weight": {0: None}}, "class_weight finite 0: None"),
     "no executor": ({"executor": 4}, "executor must be a concurrent.futures.Executor got 4"),
 }
 
@@ -286,15 +294,28 @@ def test_a_choice_says_what_is_wrong(name):
     assert_says(error, words)
 
 
+@pytest.mark.parametrize("other", [None, "sweep.npz", {"val_loss": 1.0}])
+def test_a_choice_from_something_else_says_so(other):
+    with pytest.raises(ValueError, match=r"^result must be a SweepResult, .* got ") as error:
+        choose_learning_rate(other)
+    assert repr(other) in str(error.value)
+
+
 def test_a_figure_says_what_is_wrong():
     pytest.importorskip("matplotlib")
     with pytest.raises(ValueError, match="metric must be one of val_auc, val_loss, got 'speed'"):
         result(GOOD).plot("speed")
     with pytest.raises(ValueError, match="epoch must be from -1 to 0, got 7"):
         result(GOOD).plot(epoch=7)
+    with pytest.raises(ValueError, match="axes must be Matplotlib's, or left out, got 3"):
+        result(GOOD).plot(axes=3)
 
 
 def test_a_file_says_what_is_wrong(tmp_path):
+    for act in (result(GOOD).save, SweepResult.load):
+        for bad in (None, 3, "", tmp_path):
+            with pytest.raises(ValueError, match=r"^path must be the name of a file, "):
+                act(bad)
     with pytest.raises(ValueError, match=r"path must be .*a folder that exists.*nowhere"):
         result(GOOD).save(tmp_path / "nowhere" / "sweep.npz")
     other = tmp_path / "other.txt"

@@ -202,6 +202,24 @@ def test_what_a_custom_loss_counts_is_put_back():
     assert calls > 0
 
 
+def test_variables_of_the_script_are_put_back():
+    average = tf.Variable(1.0)  # hangs on nothing: the loss knows it by its name
+    generator = keras.random.SeedGenerator(7)
+    globals().update(_average=average, _generator=generator)
+
+    def loss(y, y_pred):
+        noise = keras.random.normal((), seed=_generator)  # noqa: F821
+        errors = keras.losses.sparse_categorical_crossentropy(y, y_pred)
+        _average.assign(0.9 * _average + 0.1 * tf.reduce_mean(errors))  # noqa: F821
+        return errors / _average + 0.01 * noise  # noqa: F821
+
+    model = trained(network(loss=loss), epochs=1)
+    before = average.numpy(), generator.state.numpy().tolist()
+    range_test(model, DATA, updates=3)
+    assert (average.numpy(), generator.state.numpy().tolist()) == before
+    assert before[0] != 1
+
+
 class Stopping(keras.Sequential):
     """Has a train step of its own, which wants training to stop."""
 
