@@ -168,9 +168,10 @@ def own_learning_rate(optimizer):
 
     It is None where there is none, as in an optimizer that is made of several.
     """
-    if not hasattr(optimizer, "learning_rate"):
-        return None
-    return getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+    own = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+    if isinstance(own, keras.optimizers.schedules.LearningRateSchedule):
+        return own  # not asked for its rate, which it may count
+    return own if hasattr(optimizer, "learning_rate") else None
 
 
 def rate_variable(optimizer):
@@ -217,7 +218,13 @@ def rate_scale(optimizer, experiment):
 
 
 def schedule_rates(optimizer, experiment):
-    """Return what a scaled schedule says, unscaled, for each update of a training."""
+    """Return what a scaled schedule says, unscaled, for each update of a training.
+
+    Raises
+    ------
+    ValueError
+        If the schedule says something else each time.
+    """
     own = own_learning_rate(optimizer)
     if own.rates is None:
         steps = tf.range(experiment.updates, dtype="int64")
@@ -230,8 +237,15 @@ def schedule_rates(optimizer, experiment):
             )
 
         traced = tf.function(all_rates).get_concrete_function()
+        before = [variable.numpy() for variable in traced.variables]
         with unchanged(traced.variables):
             own.rates = traced().numpy()
+            now = [variable.numpy() for variable in traced.variables]
+        if not all(map(np.array_equal, before, now)):
+            raise ValueError(
+                "the optimizer's schedule must depend on the number of the update alone, for a "
+                f"sweep to multiply it: this {type(own.schedule).__name__} changes a variable"
+            )
     return own.rates
 
 
