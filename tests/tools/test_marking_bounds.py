@@ -17,7 +17,18 @@ import pytest
 from conftest import ROOT
 from nbformat.v4 import new_markdown_cell
 
-from tools.marking import canaries, checks, clean, feedback, filter, marks, restore, run, sandbox
+from tools.marking import (
+    canaries,
+    checks,
+    clean,
+    feedback,
+    filter,
+    marks,
+    restore,
+    run,
+    sandbox,
+    watch,
+)
 from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
 
@@ -232,6 +243,26 @@ def test_a_submission_gets_no_more_than_it_may(marked, name):
         assert told in text
     elif told:
         assert re.findall(r"(did \[.*?\])\\n", text) == [told]
+
+
+def test_the_sum_counts_the_sandboxs_files_and_not_the_computers():
+    """Before bubblewrap has built the sandbox, its process still sees the computer's folders."""
+    fill = "head -c 50000000 /dev/zero > /tmp/x; exec sleep 60"
+    own = ["bwrap", "--dev-bind", "/", "/", "--size", "200000000", "--tmpfs", "/tmp"]
+    own.append("--die-with-parent")
+    for line, least in ((["sleep", "60"], 0), ([*own, "sh", "-c", fill], 50_000_000)):
+        with subprocess.Popen(line) as process:
+            try:
+                end = time.monotonic() + 30
+                while time.monotonic() < end:
+                    sizes = [watch.memory(it, 1 << 40) for it in watch.processes(process.pid)]
+                    assert max(sizes) < least + 30_000_000
+                    if max(sizes) > least:
+                        break
+                    time.sleep(0.01)
+                assert max(sizes) > least
+            finally:
+                process.kill()
 
 
 def test_nothing_of_it_stays_on_the_computer(marked):

@@ -79,8 +79,18 @@ def _proportional(pid):
 
 
 def _files(first, name):
+    """Return the bytes of a file system in the memory; the marker's own is not the sandbox's.
+
+    While bubblewrap builds the sandbox, its process still sees the computer's folders.
+    """
     with contextlib.suppress(OSError):
-        found = os.statvfs(f"/proc/{first}/root/{name}")
+        place = os.open(f"/proc/{first}/root/{name}", os.O_PATH)
+        try:
+            found, device = os.fstatvfs(place), os.fstat(place).st_dev
+        finally:
+            os.close(place)
+        if device in {os.stat(it).st_dev for it in ("/", f"/{name}") if os.path.exists(it)}:
+            return 0
         used = (found.f_blocks - found.f_bfree) * found.f_frsize
         return used + (found.f_files - found.f_ffree) * 1024  # a name takes memory, too
     return 0
