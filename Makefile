@@ -13,7 +13,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLASS ?= class
 SEED ?= 0
 WORKERS ?= 1
-MARKING = $(BIN)/python -m tools.marking --class "$(CLASS)"
+MARKING = $(BIN)/python -m tools.marking --class "$$CLASS"
+export CLASS FILE FROM STUDENT  # the shell takes them as they are
 FIRST := notebooks/01_what_is_a_learning_rate.ipynb
 
 help:  ## list the commands
@@ -74,19 +75,19 @@ assignment: .venv/.marking  ## a class's own exercises: make assignment LESSON=1
 	$(MARKING) assignment "$(LESSON)" --seed="$(SEED)" --force "$(FORCE)"
 
 collect: .venv/.marking  ## what students handed in: make collect LESSON=1 FROM=folder-or-zip
-	$(MARKING) collect "$(LESSON)" --from "$(FROM)"
+	$(MARKING) collect "$(LESSON)" --from "$$FROM"
 
 roster: .venv/.marking  ## who is in the class: make roster FROM=class.csv (Canvas, Moodle, Blackboard, or id,name)
-	$(MARKING) roster --from "$(FROM)"
+	$(MARKING) roster --from "$$FROM"
 
 assign-to: .venv/.marking  ## whose a file is: make assign-to LESSON=1 STUDENT=anna FILE=downloads/Untitled.ipynb
-	$(MARKING) assign-to "$(LESSON)" --student "$(STUDENT)" --file "$(FILE)"
+	$(MARKING) assign-to "$(LESSON)" --student "$$STUDENT" --file "$$FILE"
 
 remove: .venv/.marking  ## take out a submission that is nobody's: make remove LESSON=1 STUDENT=anna
-	$(MARKING) remove "$(LESSON)" --student "$(STUDENT)"
+	$(MARKING) remove "$(LESSON)" --student "$$STUDENT" --file "$$FILE"
 
 mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes STUDENT=anna)
-	$(MARKING) mark "$(LESSON)" --workers="$(WORKERS)" --force "$(FORCE)" --trust "$(TRUST)" --student "$(STUDENT)" --executor "$(EXECUTOR)"
+	$(MARKING) mark "$(LESSON)" --workers="$(WORKERS)" --force "$(FORCE)" --trust "$(TRUST)" --student "$$STUDENT" --executor "$(EXECUTOR)"
 
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)

@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import os
+import subprocess
 import zipfile
 
 import marking_class as pupils
 import nbformat
 import pytest
+from conftest import ROOT
 
 from tools import exercises
-from tools.marking import attempts, decisions, layouts, roster, sandbox, sources
+from tools.marking import attempts, decisions, files, layouts, marks, roster, sandbox, sources
 from tools.marking import collect as collecting
 from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
@@ -286,6 +288,167 @@ def test_a_word_about_one_blank_notebook_is_none_about_another(room, released, t
     result = collecting.collect(origin, room, LESSON)
     assert set(result.done) == set(room.students(LESSON)) == {"bert", "zoe"}
     assert result.unclear == []
+
+
+CANVAS_CLASS = """Student,ID,SIS User ID,SIS Login ID,Section
+"Berg, Anna",11,S-1,anna,Monday
+"Smith, Zoë",13,99001,zoe,Monday
+"Nobody, Cleo",14,,cleo,Monday
+"""
+STRANGERS = {
+    "another column's number": ("ghostjim_99001_500_exercises_01.ipynb", "is not in the roster"),
+    "a number of somebody else": ("ghostjim_13_500_exercises_01.ipynb", "but the name ghostjim"),
+    "a name of somebody else": ("smithzoe_77_500_exercises_01.ipynb", "but the number 77"),
+    "another class's name": ("smithzoe_11_500_exercises_01.ipynb", "but the name smithzoe"),
+    "another platform": ("Jim Ghost_13_assignsubmission_file_/x.ipynb", "not in the roster"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_a_stranger_is_nobody_of_the_class(room, of, tmp_path, case):
+    place, why = STRANGERS[case]
+    roster.take(room, CANVAS_CLASS.encode())
+    result = collecting.collect(handed_in(tmp_path / "in", {place: of("?")}), room, LESSON)
+    assert (result.done, room.students(LESSON)) == ({}, [])
+    assert why in result.unclear[0].reason
+
+
+def test_a_number_is_enough_for_a_name_that_lost_letters(room, of, tmp_path):
+    roster.take(room, CANVAS_CLASS.encode())
+    files = {"smithzo_13_1_exercises_01.ipynb": of("zoe"), "berganna_11_2_x.ipynb": of("anna")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert set(result.done) == {"anna", "zoe"}
+
+
+def test_the_file_that_counts_is_the_latest_that_is_answered(room, of, released, tmp_path):
+    """Canvas's zip file has the date of the download; its second number rises with each file."""
+    roster.take(room, CANVAS_CLASS.encode())
+    blank = released[1].encode()
+    files = {
+        "berganna_11_901_exercises_01.ipynb": of("first"),
+        "berganna_11_1002_exercises_01-1.ipynb": of("last"),
+        "smithzoe_13_903_exercises_01.ipynb": blank, "smithzoe_13_904_solved.ipynb": of("zoe"),
+        "nobodycleo_14_905_solved.ipynb": of("cleo"), "nobodycleo_14_906_x.ipynb": blank,
+    }  # fmt: skip
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(zipped(files))
+    result = collecting.collect(origin, room, LESSON)
+    assert [who(room, it) for it in ("anna", "zoe", "cleo")] == ["last", "zoe", "cleo"]
+    assert "not berganna_11_901" in result.done["anna"]
+    assert "906_x.ipynb is newer, but it is as it was given out" in result.done["cleo"]
+    assert [it.student for it in result.told] == ["cleo"]
+
+
+def test_two_files_of_one_time_are_asked(room, of, tmp_path):
+    origin = tmp_path / "in.zip"
+    files = {"anna/a.ipynb": of("a"), "anna/b.ipynb": of("b"), "bert/x.ipynb": of("bert")}
+    origin.write_bytes(zipped(files))
+    result = collecting.collect(origin, room, LESSON)
+    assert (set(result.done), len(result.unclear)) == ({"bert"}, 2)
+    assert "one of 2 files of the same time" in result.unclear[0].reason
+    assert f"STUDENT=anna FILE={origin}/anna/a.ipynb" in result.unclear[0].advice
+
+
+def questions(room):
+    """Return whom the rows of problems.csv are about."""
+    return [row["student"] for row in files.problems(room)]
+
+
+def test_what_a_person_said_about_a_file_stays(room, of, tmp_path):
+    roster.take(room, CANVAS_CLASS.encode())
+    origin = tmp_path / "in.zip"
+    known = {"berganna_11_901_x.ipynb": of("first"), "berganna_11_902_x.ipynb": of("last")}
+    known["smithzoe_LATE_77_500_exercises_01.ipynb"] = of("zoe")
+    origin.write_bytes(zipped(known))
+    collecting.collect(origin, room, LESSON)
+    assert questions(room) == ["smithzoe_LATE_77_500_exercises_01.ipynb"]
+    decisions.assign_to(room, LESSON, "anna", f"{origin}/berganna_11_901_x.ipynb")
+    decisions.assign_to(room, LESSON, "zoe", f"{origin}/smithzoe_LATE_77_500_exercises_01.ipynb")
+    assert questions(room) == []
+
+    def taken():
+        rows = attempts.taken(room)
+        return {row["student"]: (row["file"], row["late"]) for row in rows if row["taken"]}
+
+    wanted = {
+        "anna": ("berganna_11_901_x.ipynb", ""),
+        "zoe": ("smithzoe_LATE_77_500_exercises_01.ipynb", "yes"),
+    }
+    assert taken() == wanted
+    result = collecting.collect(origin, room, LESSON)
+    assert (who(room, "anna"), who(room, "zoe"), taken()) == ("first", "zoe", wanted)
+    assert result.unclear == []
+    del known["berganna_11_901_x.ipynb"]  # another download without the file that was named
+    origin.write_bytes(zipped(known))
+    assert collecting.collect(origin, room, LESSON).unclear == []
+    assert (who(room, "anna"), taken()) == ("first", wanted)
+    origin.write_bytes(zipped({**known, "berganna_11_999_x.ipynb": of("newer")}))
+    (problem,) = collecting.collect(origin, room, LESSON).unclear
+    assert "it came after you said" in problem.reason
+    assert who(room, "anna") == "first"
+    decisions.assign_to(room, LESSON, "anna", f"{origin}/berganna_11_999_x.ipynb")
+    assert collecting.collect(origin, room, LESSON).unclear == []
+    assert who(room, "anna") == "newer"
+
+
+def test_the_same_file_was_handed_in_when_it_was_first_seen(room, of, tmp_path):
+    path = handed_in(tmp_path / "in", {"anna/exercises_01.ipynb": of("anna")})
+    for when in (1_700_000_000, 1_800_000_000):
+        os.utime(path / "anna" / "exercises_01.ipynb", (when, when))
+        collecting.collect(path, room, LESSON)
+    (row,) = attempts.taken(room)
+    assert row["handed in"].startswith("2023-11-14")
+    table = room.folder / "collected.csv"
+    text = table.read_text(encoding="utf-8").replace(",common,,", ",common,2023-11-01,")
+    table.write_text(text, encoding="utf-8")
+    collecting.collect(path, room, LESSON)
+    assert attempts.taken(room)[0][attempts.BY_HAND] == "2023-11-01"
+
+
+def test_who_handed_in_the_wrong_thing_is_told(room, of, tmp_path, capsys):
+    roster.take(room, ROSTER)
+    other = exercises.written(exercises.student_version(exercises.source(2))).encode()
+    origin = handed_in(tmp_path / "in", {"anna/x.ipynb": other, "bert/essay.pdf": b"%PDF",
+                                         "sue/exercises_01.ipynb": of("sue")})  # fmt: skip
+    main(["--class", str(room.folder), "collect", "1", "--from", str(origin)])
+    rows = {row["student"]: row for row in files.problems(room)}
+    assert set(rows) == {"anna", "bert", "sue/exercises_01.ipynb"}
+    assert "lesson 2" in rows["anna"]["reason"]
+    assert "not a notebook" in rows["bert"]["reason"]
+    printed = capsys.readouterr().out
+    assert "NOTHING from zoe" in printed
+    assert "NOTHING from anna" not in printed
+    advice = rows["sue/exercises_01.ipynb"]["what to do"]
+    assert f"make roster FROM=... CLASS={room.folder}" in advice
+    assert f"make remove LESSON=1 FILE={origin}/sue/exercises_01.ipynb" in advice
+    assert f"\n    {advice}\n" in printed
+    main(
+        [
+            *["--class", str(room.folder)],
+            "remove",
+            "1",
+            "--file",
+            f"{origin}/sue/exercises_01.ipynb",
+        ]
+    )
+    assert collecting.collect(origin, room, LESSON).unclear == []
+    table = {row["student"]: row for row in marks.write(room)}
+    assert "lesson 2" in table["anna"]["01 notes"]
+    assert table["zoe"]["01 status"] == "nothing handed in"
+
+
+def test_a_name_in_a_command_is_a_name_and_no_command(room, of, tmp_path):
+    """What is printed is typed by a person: make and the shell must find the file's name in it."""
+    name = 'x\' "y" $(shell touch made) `touch run` $HOME.ipynb'
+    origin = handed_in(tmp_path / "in", {f"all/{name}": of("zoe"), "all/b.ipynb": of("anna")})
+    result = collecting.collect(origin, room, LESSON)
+    advice = next(it.advice for it in result.unclear if "shell" in it.advice)
+    line = advice.partition("make ")[2].replace("STUDENT=...", "STUDENT=zoe")
+    own = "make -o .venv/.marking -o .venv/.lab"
+    done = subprocess.run(f"{own} {line}", shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert who(room, "zoe") == "zoe"
+    assert not [it for it in ("made", "run") if (ROOT / it).exists()]
 
 
 @pytest.mark.parametrize("origin", ["", ".", " ", "nowhere", "{class}", "{class}/source"])

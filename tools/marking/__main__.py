@@ -65,7 +65,8 @@ def _parser():
     part.add_argument("--student", required=True)
     part.add_argument("--file", required=True)
     part = _of_a_lesson(commands, "remove", do_remove)
-    part.add_argument("--student", required=True)
+    part.add_argument("--student", default="")
+    part.add_argument("--file", default="")
     part = commands.add_parser("roster")
     part.set_defaults(do=do_roster)
     part.add_argument("--from", dest="origin", required=True)
@@ -137,18 +138,22 @@ def do_collect(room, chosen):
     """Copy what the students handed in into the class's folder."""
     lesson = room.lesson(chosen.lesson)
     result = collect(chosen.origin, room, lesson)
+    for it in result.nothing:
+        print(printable(f"NOTHING from {it.id} ({it.name})"))
     for student, what in result.done.items():
         print(printable(f"{student}: {what}"))
     for what in result.left:
         print(printable(f"LEFT OUT {what}"))
-    for it in result.unclear:
-        print(printable(f"WHOSE? {it.student}: {it.reason}\n    {it.advice}"))
-    for it in result.nothing:
-        print(printable(f"NOTHING from {it.id} ({it.name})"))
+    for word, problems in {"LOOK": result.told, "WHOSE?": result.unclear}.items():
+        for it in problems:
+            print(printable(f"{word} {it.student}: {it.reason}"))
+            print(printable(f"    {it.advice}"))
     print(
         f"{len(result.done)} students, {len(result.left)} files left out, "
         f"{len(result.unclear)} to be decided by you, {len(result.nothing)} handed in nothing"
     )
+    if result.unclear or result.told:
+        print(f"Who, why, and what to do: {room.folder / 'problems.csv'}")
 
 
 def do_assign_to(room, chosen):
@@ -159,7 +164,13 @@ def do_assign_to(room, chosen):
 
 
 def do_remove(room, chosen):
-    """Take a misplaced submission out."""
+    """Take a misplaced submission out, or say that a file is nobody's."""
+    if bool(chosen.student) == bool(chosen.file):
+        raise SystemExit("Say whose submission to remove, STUDENT=..., or which file, FILE=...")
+    if chosen.file:
+        decisions.nobodys(room, room.lesson(chosen.lesson), chosen.file)
+        print("It is nobody's now")
+        return
     decisions.remove(room, room.lesson(chosen.lesson), chosen.student)
     print(f"{chosen.student} has handed in nothing of lesson {chosen.lesson} now")
 

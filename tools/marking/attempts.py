@@ -4,7 +4,10 @@ import csv
 
 from .files import as_csv, write_whole
 
-COLUMNS = ("lesson", "student", "taken", "file", "handed in", "late", "layout")
+BY_HAND = "time by hand"  # a person may write here when a file was handed in
+COLUMNS = (
+    "lesson", "student", "taken", "file", "handed in", "late", "layout", BY_HAND, "digest",
+)  # fmt: skip
 
 
 def taken(classroom):
@@ -13,17 +16,65 @@ def taken(classroom):
     if not path.exists():
         return []
     with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return [dict.fromkeys(COLUMNS, "") | row for row in csv.DictReader(file)]
+
+
+def of(classroom, lesson, student):
+    """Return a student's rows of a lesson."""
+    rows = taken(classroom)
+    return [it for it in rows if (it["lesson"], it["student"]) == (lesson.number, student)]
+
+
+def row_of(lesson, student, found, chosen):
+    """Return the row of a file; `found` has `file`, `whose` and `digest`."""
+    return {
+        "lesson": lesson.number,
+        "student": student,
+        "taken": "yes" if chosen else "",
+        "file": found.file.place,
+        "handed in": found.whose.time or str(found.file.when)[:19],
+        "late": "yes" if found.whose.late else "",
+        "layout": found.whose.platform,
+        BY_HAND: "",
+        "digest": found.digest,
+    }
 
 
 def note(classroom, lesson, rows):
-    """Put a student's new rows in the place of the old ones, attempts of before among them."""
-    new = {(row["student"], row["file"]) for row in rows}
-    fresh = {row["student"] for row in rows}
-    kept = []
+    """Put students' new rows in the place of their old ones, and keep their other attempts.
+
+    The same file, downloaded once more, was handed in when it was first seen.
+    """
+    fresh, names = {row["student"] for row in rows}, {_name(row) for row in rows}
+    settled = {row["student"] for row in rows if row["taken"]}
+    mine, others = [], []
     for row in taken(classroom):
         same = row["lesson"] == lesson.number and row["student"] in fresh
-        if same and (row["student"], row["file"]) in new:
-            continue
-        kept.append({**row, "taken": ""} if same else row)
-    write_whole(classroom, classroom.folder / "collected.csv", as_csv(COLUMNS, kept + rows))
+        (mine if same else others).append(row)
+    new = []
+    for row in rows:
+        before = [it for it in mine if _is_same(it, row)]
+        was = "".join(it["taken"] for it in before)[:3] if row["student"] not in settled else ""
+        new.append(_as_first_seen({**row, "taken": row["taken"] or was}, before))
+    kept = [
+        {**row, "taken": "" if row["student"] in settled else row["taken"]}
+        for row in mine
+        if _name(row) not in names and not any(_is_same(row, it) for it in rows)
+    ]
+    text = as_csv(COLUMNS, others + kept + new)
+    write_whole(classroom, classroom.folder / "collected.csv", text)
+
+
+def _name(row):
+    return row["student"], row["file"]
+
+
+def _is_same(one, other):
+    same = one["student"] == other["student"] and one["digest"] == other["digest"]
+    return same and bool(one["digest"])
+
+
+def _as_first_seen(row, before):
+    times = [it["handed in"] for it in (*before, row) if it["handed in"]]
+    by_hand = [it[BY_HAND] for it in before if it[BY_HAND]]
+    return {**row, "handed in": min(times, default=""), BY_HAND: "".join(by_hand[:1])}

@@ -1,5 +1,6 @@
 """A class's folder: where things lie, and nbgrader set up to work there."""
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,16 @@ class Classroom:
     def __init__(self, folder):
         self.folder = Path(folder).resolve()
         self.gradebook = f"sqlite:///{self.folder / 'gradebook.db'}"
+
+    def command(self, name, lesson=None, **words):
+        """Return one of the course's commands for this class, as it can be typed."""
+        lesson = {"LESSON": int(lesson.number)} if lesson else {}
+        own = {} if self.folder == sandbox.ROOT / "class" else {"CLASS": self.folder}
+        said = [
+            f"{key}={value if value == '...' else shlex.quote(str(value))}".replace("$", "$$")
+            for key, value in {**lesson, **words, **own}.items()
+        ]
+        return " ".join(["make", name, *said])
 
     def file(self, step, lesson, student="."):
         """Return where a step keeps the notebook of a lesson and a student."""

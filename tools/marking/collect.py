@@ -6,11 +6,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from . import attempts, layouts, lessons, roster, sources
-from .decisions import NOBODY, decided, stored
+from . import attempts, choose, decisions, layouts, lessons, roster, sources
+from .decisions import stored
 from .files import Problem, digest, locked, note_problems
 
-ASK = "make assign-to LESSON={lesson} STUDENT=... FILE='{origin}/{place}'"
+STRANGER = "is not in the roster"
+RIGHT_ONE = "ask for the right file"
 
 
 class Found(NamedTuple):
@@ -21,24 +22,36 @@ class Found(NamedTuple):
     digest: str
     lesson: str
     damaged: str
-
-    @property
-    def order(self):
-        """What makes a file a later attempt than another of the same student."""
-        return (self.whose.time or str(self.file.when)[:19], self.whose.number)
+    student: str = ""  # by a person's word
 
 
 @dataclass
 class Collected:
-    """What became of everything: by student, of other files, and who has nothing."""
+    """What became of everything: by student, of other files, and who has nothing.
 
+    `done` has words by student; `unclear` what a person must decide, `out` the files that were
+    left out (the field `student` is a file's place there), and `told` what a person should know.
+    """
+
+    origin: object = ""
     done: dict = field(default_factory=dict)
-    left: list = field(default_factory=list)
+    out: list = field(default_factory=list)
     unclear: list = field(default_factory=list)
+    told: list = field(default_factory=list)
     nothing: list = field(default_factory=list)
+
+    @property
+    def left(self):
+        """What was left out and why, a line each."""
+        return [f"{it.student}: {it.reason}" for it in self.out]
 
     def __iter__(self):
         return iter((self.done, self.left + [f"{it.student}: {it.reason}" for it in self.unclear]))
+
+    def assign(self, classroom, lesson, place, student="..."):
+        """Return the command that says whose a file is."""
+        path = f"{self.origin}/{place}" if place else self.origin
+        return classroom.command("assign-to", lesson, STUDENT=student, FILE=path)
 
 
 def collect(origin, classroom, lesson):
@@ -58,28 +71,40 @@ def collect(origin, classroom, lesson):
     """
     origin = given(origin, classroom)
     with locked(classroom):
-        result = Collected()
+        result = Collected(origin)
         found = list(_candidates(origin, classroom, lesson, result))
         by_student = _by_student(found, classroom, lesson, result)
         rows = []
         for student, files in sorted(by_student.items()):
             try:
-                words, own = _take(files, student, classroom, lesson)
+                rows += _take(files, student, classroom, lesson, result)
             except Exception as error:
                 reason = f"could not be stored ({type(error).__name__}: {error})"
                 result.unclear.append(Problem(student, reason, "collect again"))
-                continue
-            result.done[student] = words
-            rows += own
         attempts.note(classroom, lesson, rows)
         have = set(classroom.students(lesson))
-        result.nothing = [it for it in roster.load(classroom).values() if it.id not in have]
-        names = {"lesson": int(lesson.number), "origin": origin}
-        result.unclear = [
-            it._replace(advice=it.advice.format(**names, place=it.student)) for it in result.unclear
-        ]
-        note_problems(classroom, "collect", lesson, result.unclear)
+        known = roster.load(classroom)
+        result.told += _without(result, known.values(), have)
+        asked = {it.student for it in (*result.unclear, *result.told)}
+        result.nothing = [it for it in known.values() if it.id not in have | asked]
+        note_problems(classroom, "collect", lesson, result.unclear + result.told)
     return result
+
+
+def _without(result, known, have):
+    """Return the problems of those who handed in something, but nothing that can be marked."""
+    found = {}
+    for it in result.out:
+        whose = layouts.whose(it.student)
+        who = roster.matches(known, whose)
+        if len(who) == 1 and who[0].id not in have and not roster.contradiction(who[0], whose):
+            found.setdefault(who[0].id, []).append(f"{it.student}: {it.reason}")
+        elif not known and it.advice:
+            found.setdefault(it.student, []).append(it.reason)
+    return [
+        Problem(it, "; ".join(reasons), "ask for the right file, and collect again")
+        for it, reasons in found.items()
+    ]
 
 
 def given(origin, classroom):
@@ -100,10 +125,10 @@ def _candidates(origin, classroom, lesson, result):
     files = list(sources.files(origin))
     books = [it for it in files if it.place.lower().endswith(layouts.ENDINGS)]
     others = [it.place for it in files if not it.place.lower().endswith((*layouts.ENDINGS, ".txt"))]
-    result.left += [f"{place}: not a notebook (.ipynb)" for place in others]
+    result.out += [Problem(place, "not a notebook (.ipynb)", "") for place in others]
     folders = [layouts.parts_of(it.place)[:-1] for it in books]
     common = [it[0] for it in takewhile(lambda it: len(set(it)) == 1, zip(*folders))]
-    decisions = decided(classroom, lesson)
+    decided = decisions.decided(classroom, lesson)
     for file in books:
         whose = layouts.whose(file.place, common, (lesson.assignment,))
         if file.size > sources.LARGEST:
@@ -112,37 +137,39 @@ def _candidates(origin, classroom, lesson, result):
             continue
         content = file.read()
         own = digest(content)
-        known = decisions(file.place, own)
-        if known == NOBODY:
-            result.left.append(f"{file.place}: removed by hand")
+        known = decided(file.place, own)
+        if known == decisions.NOBODY:
+            result.out.append(Problem(file.place, "removed by hand", ""))
             continue
         try:
             number, damaged = lessons.lesson_of(classroom, content), ""
         except lessons.NoNotebook as error:
             number, damaged = lesson.number, f"it is damaged or no notebook ({error})"
         if known:
-            yield Found(file, layouts.Whose("decided", id=known), own, lesson.number, damaged)
+            yield Found(file, whose, own, lesson.number, damaged, known)
         elif number == lesson.number:
             yield Found(file, whose, own, number, damaged)
         elif number:
-            result.left.append(f"{file.place}: it is a notebook of lesson {int(number)}")
+            reason = f"it is a notebook of lesson {int(number)}"
+            result.out.append(Problem(file.place, reason, RIGHT_ONE))
         elif layouts.stem(layouts.parts_of(file.place)[-1])[0].endswith(lesson.notebook):
             why = "it is called like the lesson, but holds nothing of it"
-            result.unclear.append(Problem(file.place, why, ASK))
+            advice = result.assign(classroom, lesson, file.place)
+            result.unclear.append(Problem(file.place, why, advice))
         else:
-            result.left.append(f"{file.place}: it holds nothing of any lesson")
+            result.out.append(Problem(file.place, "it holds nothing of any lesson", RIGHT_ONE))
 
 
 def _by_student(found, classroom, lesson, result):
     """Return the files by student's id; whose is unclear is a problem of the result."""
     known = roster.load(classroom).values()
     by_student, raw = defaultdict(list), defaultdict(list)
-    lone = sum(it.whose.platform == "common" for it in found)
+    lone = sum(it.whose.platform == "common" and not it.student for it in found)
     crowded = _crowded(found)
     for it in found:
         who, name, why = it.whose, "", ""
-        if who.platform == "decided":
-            name = who.id
+        if it.student:
+            name = it.student
         elif who.platform == "common" and (not who.name or (lone > 1 and not known)):
             why = "nothing says whose it is"
         elif known:
@@ -154,10 +181,24 @@ def _by_student(found, classroom, lesson, result):
         if name:
             by_student[name].append(it)
         elif why:
-            result.unclear.append(Problem(it.file.place, why, ASK))
+            advice = _advice(result, classroom, lesson, it.file.place, why)
+            result.unclear.append(Problem(it.file.place, why, advice))
     for key, name in identities(raw).items():
         by_student[name] += raw[key]
     return by_student
+
+
+def _advice(result, classroom, lesson, place, why):
+    """Return the commands that settle whose a file is."""
+    advice = result.assign(classroom, lesson, place)
+    if not why.endswith(STRANGER):
+        return advice
+    new = classroom.command("roster", FROM="...")
+    nobody = classroom.command("remove", lesson, FILE=f"{result.origin}/{place}")
+    return (
+        f"somebody new: {new}, or a line in {classroom.folder / 'roster.csv'}, and collect again; "
+        f"somebody of the class: {advice}; nobody's: {nobody}"
+    )
 
 
 def _crowded(found):
@@ -177,10 +218,11 @@ def _in_roster(known, found):
         name = layouts.before(found.file.place)
         matching = roster.matches(known, layouts.Whose("file", name=name)) if name else []
     if len(matching) == 1:
-        return matching[0].id, ""
+        why = roster.contradiction(matching[0], who)
+        return ("", why) if why else (matching[0].id, "")
     many = ", ".join(student.id for student in matching)
     name = who.name or who.id
-    return "", f"{name} may be {many}" if many else f"{name} is not in the roster"
+    return "", f"{name} may be {many}" if many else f"{name} {STRANGER}"
 
 
 def _raw(whose, found):
@@ -209,30 +251,28 @@ def identities(raws):
     return names
 
 
-def _take(files, student, classroom, lesson):
-    """Keep the newest sound file of a student; return what to say, and a row for each file."""
-    chosen = max(files, key=lambda it: (not it.damaged, it.order))
+def _take(files, student, classroom, lesson, result):
+    """Keep the file of a student that counts; return a row of `collected.csv` for each file."""
+    decision = decisions.latest(classroom, lesson).get(student)
+    choice = choose.choose(files, decision, classroom, lesson)
+    for it, why in choice.ask:
+        reason = f"{it.file.place}: {why}"
+        advice = f"if it counts: {result.assign(classroom, lesson, it.file.place, student)}"
+        result.unclear.append(Problem(student, reason, advice))
+    chosen = choice.file
+    if chosen is None:
+        if decision:
+            result.done[student] = f"unchanged{choice.words}"
+        return choose.rows(files, student, lesson, None) if not decision else []
     content = chosen.file.read() if chosen.digest else f"TOO LARGE {chosen.file.size}".encode()
     again = stored(classroom, lesson, student, content)
-    late = any(it.whose.late for it in files if it is chosen)
     words = {None: "unchanged", True: f"again from {chosen.file.place}"}.get(
         again, f"from {chosen.file.place}"
     )
-    words += ", late" if late else ""
-    words += f" ({len(files)} files, the newest counts)" if len(files) > 1 else ""
+    words += ", late" if chosen.whose.late else ""
+    words += choice.words
     words += f"; {chosen.damaged}" if chosen.damaged else ""
-    newer = [it for it in files if it.damaged and it.order > chosen.order]
-    words += "".join(f"; {it.file.place} is newer, but {it.damaged}" for it in newer)
-    rows = [
-        {
-            "lesson": lesson.number,
-            "student": student,
-            "taken": "yes" if it is chosen else "",
-            "file": it.file.place,
-            "handed in": it.whose.time or str(it.file.when)[:19],
-            "late": "yes" if it.whose.late else "",
-            "layout": it.whose.platform,
-        }
-        for it in sorted(files, key=lambda it: it.order)
-    ]
-    return words, rows
+    if " is newer, but " in choice.words:
+        result.told.append(Problem(student, words, f"ask {student} for the newer file again"))
+    result.done[student] = words
+    return choose.rows(files, student, lesson, chosen)

@@ -5,11 +5,12 @@ import shutil
 import zipfile
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import attempts, roster, sources
-from .files import digest, locked, write_whole
+from . import attempts, layouts, roster, sources
+from .files import digest, locked, settle, write_whole
 
 NOBODY = "-"
 
@@ -35,11 +36,25 @@ def _all(classroom):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _decide(classroom, lesson, content, place, student):
+def latest(classroom, lesson):
+    """Return by student the last decision about a file that is theirs.
+
+    `over` has the digests of the other files that were known of the student then.
+    """
+    known = _all(classroom).get(lesson.number, [])
+    return {it["student"]: it for it in known if it["student"] != NOBODY}
+
+
+def _decide(classroom, lesson, own, place, student, over=()):
     known = _all(classroom)
-    own = {"digest": digest(content), "file": place}
-    before = [it for it in known.get(lesson.number, []) if own.items() - it.items()]
-    known[lesson.number] = [*before, {**own, "student": student}]
+
+    def same(it):
+        ends = f"/{it['file']}".endswith(f"/{place}") or f"/{place}".endswith(f"/{it['file']}")
+        return it["digest"] == own and ends
+
+    before = [it for it in known.get(lesson.number, []) if not same(it)]
+    new = {"digest": own, "file": place, "student": student, "over": list(over)}
+    known[lesson.number] = [*before, new]
     write_whole(classroom, classroom.folder / "decisions.json", json.dumps(known, indent=1))
 
 
@@ -55,27 +70,60 @@ def stored(classroom, lesson, student, content):
 
 def assign_to(classroom, lesson, student, place):
     """Make a file, also one in a zip file, a student's submission, whatever its name says."""
-    content = _content(Path(place))
+    file = _file(Path(place))
     known = roster.load(classroom)
     if known and student not in known:
-        raise SystemExit(f"STUDENT={student} is not in the roster")
+        raise SystemExit(
+            f"STUDENT={student} is not in the roster: {classroom.command('roster', FROM='...')}, "
+            f"or add a line to {classroom.folder / 'roster.csv'}"
+        )
     if not student or student != roster.safe(student):
         raise SystemExit(f"STUDENT={student}: letters, digits and . _ @ - only, please")
     with locked(classroom):
-        _decide(classroom, lesson, content, Path(place).as_posix(), student)
+        content = file.read()
+        own = digest(content)
+        over = [it["digest"] for it in attempts.of(classroom, lesson, student) if it["digest"]]
+        _decide(classroom, lesson, own, Path(place).as_posix(), student, over)
         stored(classroom, lesson, student, content)
+        found = _Found(file, layouts.whose(file.place), own)
+        before = attempts.of(classroom, lesson, student)
+        same = [it["file"] for it in before if f"/{place}".endswith(f"/{it['file']}")]
+        row = {**attempts.row_of(lesson, student, found, True), "layout": found.whose.platform}
+        attempts.note(classroom, lesson, [row | {"file": it} for it in same[:1]] or [row])
+        settle(classroom, "collect", lesson, lambda it: _is_about(it, student, file.place))
 
 
-def _content(path):
+def _is_about(problem, student, place):
+    """Tell whether a row of `problems.csv` asks what a person has answered now."""
+    about = problem["student"]
+    return about in (student, place) or f"/{place}".endswith(f"/{about}")
+
+
+class _Found(NamedTuple):
+    file: sources.File
+    whose: layouts.Whose
+    digest: str
+
+
+def _file(path):
+    """Return the file, also one in a zip file, that a path names."""
     for above in (path, *path.parents):
         if above.is_file() and above == path:
-            return path.read_bytes()[: sources.LARGEST]
+            return sources.single(path)
         if above.is_file() and zipfile.is_zipfile(above):
             wanted = path.relative_to(above).as_posix()
             for file in sources.files(above):
                 if file.place == wanted:
-                    return file.read()
+                    return file
     raise SystemExit(f"FILE={path} does not exist")
+
+
+def nobodys(classroom, lesson, place):
+    """Say that a file is nobody's: it is not asked about again."""
+    file = _file(Path(place))
+    with locked(classroom):
+        _decide(classroom, lesson, digest(file.read()), Path(place).as_posix(), NOBODY)
+        settle(classroom, "collect", lesson, lambda it: _is_about(it, file.place, file.place))
 
 
 def remove(classroom, lesson, student):
@@ -84,9 +132,10 @@ def remove(classroom, lesson, student):
     if not path.exists():
         raise SystemExit(f"STUDENT={student} has handed in nothing of {lesson.assignment}")
     with locked(classroom):
-        for row in attempts.taken(classroom):
-            if row["student"] == student and row["lesson"] == lesson.number and row["taken"]:
-                _decide(classroom, lesson, path.read_bytes(), row["file"], NOBODY)
+        for row in attempts.of(classroom, lesson, student):
+            if row["taken"]:
+                own = row["digest"] or digest(path.read_bytes())
+                _decide(classroom, lesson, own, row["file"], NOBODY)
         with Gradebook(classroom.gradebook) as gradebook, suppress(MissingEntry):
             gradebook.remove_submission(lesson.assignment, student)
         for step in ("feedback", "autograded", "submitted"):

@@ -149,13 +149,27 @@ def hand_back(classroom, lesson, tell=print, workers=1):
                     made = (_marks_alone(lesson, task.row),)
                 path = classroom.file("feedback", lesson, task.student)
                 write_whole(classroom, path, harmless(made[0]))
+        problems += _to_look_at(rows)
         marks.write(classroom)
         platforms.marks_file(classroom, marks.table_of(classroom))
         platforms.pages_file(classroom, lesson)
         note_problems(classroom, "handback", lesson, problems)
     for problem in problems:
         tell(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
+    late = [row["penalty"] for row in rows if row.get("penalty")]
+    if late:
+        path = classroom.folder / "collected.csv"
+        tell(f"{len(late)} of {len(rows)} lose {sum(late):g} points for being late: look at {path}")
     return rows
+
+
+def _to_look_at(rows):
+    """Return the problems of those whose marks a person should look at before they go out."""
+    return [
+        Problem(row["student"], row["late problem"], "then hand back again")
+        for row in rows
+        if row.get("late problem")
+    ]
 
 
 def make_page(task):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
+COLUMNS = ("step", "lesson", "student", "reason", "what to do")  # of problems.csv
 ASIDE = ".aside"  # what is being written lies here, on the same disk as what is in place
 
 
@@ -74,19 +75,32 @@ def digest(*parts):
     return total.hexdigest()[:32]
 
 
-def note_problems(classroom, step, lesson, problems):
+def note_problems(classroom, step, lesson, found):
     """Replace a step's rows of a lesson in the class's `problems.csv`, and return the path."""
     path = classroom.folder / "problems.csv"
-    columns = ["step", "lesson", "student", "reason", "what to do"]
-    kept = []
-    if path.exists():
-        with open(path, encoding="utf-8", newline="") as file:
-            own = {"step": step, "lesson": lesson.assignment}
-            kept = [it for it in csv.DictReader(file) if any(it[k] != own[k] for k in own)]
-    new = [dict(zip(columns, (step, lesson.assignment, *it))) for it in problems]
+    own = {"step": step, "lesson": lesson.assignment}
+    kept = [it for it in problems(classroom) if any(it[k] != own[k] for k in own)]
+    new = [dict(zip(COLUMNS, (step, lesson.assignment, *it))) for it in found]
     if new or kept or path.exists():
-        write_whole(classroom, path, as_csv(columns, kept + new))
+        write_whole(classroom, path, as_csv(COLUMNS, kept + new))
     return path
+
+
+def problems(classroom):
+    """Return the rows of the class's `problems.csv`."""
+    path = classroom.folder / "problems.csv"
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def settle(classroom, step, lesson, is_settled):
+    """Take a step's rows of a lesson out of `problems.csv` that a person has settled."""
+    rows, own = problems(classroom), {"step": step, "lesson": lesson.assignment}
+    kept = [it for it in rows if any(it[k] != own[k] for k in own) or not is_settled(it)]
+    if kept != rows:
+        write_whole(classroom, classroom.folder / "problems.csv", as_csv(COLUMNS, kept))
 
 
 def as_csv(columns, rows):

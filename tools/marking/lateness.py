@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from . import attempts
 from .files import write_whole
 
 RULE = (
@@ -13,6 +14,9 @@ RULE = (
     r"(?:, at most (?P<most>\d+) ?(?P<what>days?|hours?|%))?"
 )
 EXAMPLE = '"10% a day, at most 5 days"'
+DOWNLOADED = ("canvas", "moodle")  # the dates in their zip files are the download's
+TOGETHER = timedelta(minutes=10)  # dates that lie so close are a download's, wherever it is from
+WRITE_IT = "write the time into collected.csv (time by hand) if points are to be taken off"
 TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
@@ -58,13 +62,20 @@ def read_rule(words):
 
 def read_time(words):
     """Return a time; a day without an hour ends at midnight."""
+    time = _time(words)
+    if time is None:
+        raise SystemExit(f"DUE={words!r} is no time; say it like 2026-11-20 or '2026-11-20 18:00'")
+    return time
+
+
+def _time(words):
     for form in TIMES:
         try:
             time = datetime.strptime(words.strip(), form)
         except ValueError:
             continue
         return time + timedelta(days=1, seconds=-1) if form == TIMES[-1] else time
-    raise SystemExit(f"DUE={words!r} is no time; say it like 2026-11-20 or '2026-11-20 18:00'")
+    return None
 
 
 def settings(classroom):
@@ -88,8 +99,16 @@ def set_rule(classroom, lesson, due="", late=""):
         write_whole(classroom, classroom.folder / "lateness.json", text)
 
 
-def penalty(own, attempt, student):
-    """Return (share of the points that is lost, words about it).
+class Late(NamedTuple):
+    """What lateness costs: the share of the points, words, and what is wrong with the time."""
+
+    share: float = 0.0
+    words: str = ""
+    problem: str = ""
+
+
+def penalty(own, attempt, student, downloaded=False):
+    """Return the `Late` of a student.
 
     Parameters
     ----------
@@ -99,21 +118,72 @@ def penalty(own, attempt, student):
         The row of `collected.csv` that was taken, or an empty dict.
     student : Student or None
         Whose extension counts.
+    downloaded : bool
+        The files' dates are those of a download, see `are_downloads`.
     """
     told = "the platform calls it late" if attempt.get("late") else ""
-    if not own.get("due") or not attempt.get("handed in"):
-        return 0.0, told
-    days = float((student and student.extension) or 0)
-    due = read_time(own["due"]) + timedelta(days=days)
-    late = read_time(attempt["handed in"]) - due
+    if not own.get("due") or not attempt:
+        return Late(0.0, told)
+    try:
+        days = _days(student)
+        when, is_sure = _handed_in(attempt, downloaded)
+    except ValueError as error:
+        return Late(0.0, told, f"{error}; until then lateness costs nothing")
+    if when is None:
+        return Late(0.0, told)
+    late = when - read_time(own["due"]) - timedelta(days=days)
     if late <= timedelta(0):
-        return 0.0, told if not days else ""
+        return Late(0.0, told if not days else "")
+    if not is_sure:
+        problem = f"its date is that of the download, {when:%Y-%m-%d %H:%M}: {WRITE_IT}"
+        return Late(0.0, told, problem)
     extension = f" (after {days:g} days more)" if days else ""
     words = f"late by {_words(late)}{extension}"
     if not own.get("late"):
-        return 0.0, words
+        return Late(0.0, words)
     cost = read_rule(own["late"]).cost(late)
-    return cost, f"{words}: {100 * cost:.3g}% less"
+    return Late(cost, f"{words}: {100 * cost:.3g}% less")
+
+
+def _days(student):
+    """Return the days of a student's extension."""
+    words = ((student and student.extension) or "0").strip()
+    found = re.fullmatch(r"(?i)(\d+(?:[.,]\d+)?) *(?:d|days?)?", words)
+    if not found:
+        raise ValueError(f"the extension {words!r} in roster.csv is no number of days")
+    return float(found[1].replace(",", "."))
+
+
+def _handed_in(attempt, downloaded):
+    """Return (the time of handing in, whether it can be relied on); None if there is none."""
+    by_hand = attempt.get(attempts.BY_HAND) or ""
+    words = by_hand or attempt.get("handed in") or ""
+    if not words:
+        return None, False
+    time = _time(words)
+    if time is None:
+        raise ValueError(f"collected.csv has the time {words!r}: write it like 2026-11-20 18:00")
+    is_sure = attempt.get("layout") == "blackboard" or not (
+        downloaded or attempt.get("layout") in DOWNLOADED
+    )
+    return time, bool(by_hand) or is_sure
+
+
+def are_downloads(own, rows):
+    """Tell whether the dates of a lesson's files are those of a download: all late, and together.
+
+    Parameters
+    ----------
+    own : dict
+        The lesson's `settings`.
+    rows : list of dict
+        The rows of `collected.csv` that were taken.
+    """
+    times = [_time(row.get("handed in") or "") for row in rows if row["layout"] != "blackboard"]
+    times = sorted(it for it in times if it)
+    if len(times) < 3 or not own.get("due"):
+        return False
+    return times[0] > read_time(own["due"]) and times[-1] - times[0] < TOGETHER
 
 
 def _words(late):

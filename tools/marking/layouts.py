@@ -2,7 +2,8 @@
 
 A rule looks at one part of a file's path, the outermost first. Its groups say what the platform
 wrote there: `name` (of a person), `id` (that the platform knows the person by), `late`, `time`,
-`number` (of the attempt or the copy) and `file` (the name that the student gave).
+`number` (of the attempt or the copy), `serial` (which rises with every file that is handed in) and
+`file` (the name that the student gave).
 """
 
 import re
@@ -43,13 +44,13 @@ RULES = (
     ),
     Rule(
         "canvas",
-        r"(?P<name>[^_]+)_(?P<late>(?i:LATE)_)?(?P<id>\d+)_\d+_(?P<file>.+)",
+        r"(?P<name>[^_]+)_(?P<late>(?i:LATE)_)?(?P<id>\d+)_(?P<serial>\d+)_(?P<file>.+)",
         "mullerzoe_12345_67890_exercises_01-2.ipynb",
-        {"name": "mullerzoe", "id": "12345", "number": 2},
+        {"name": "mullerzoe", "id": "12345", "number": 2, "serial": 67890},
     ),
     Rule(
         "canvas",
-        r"(?P<name>[^_]+)_(?P<late>(?i:LATE)_)?(?P<id>\d+)_\d+_(?P<file>.+)",
+        r"(?P<name>[^_]+)_(?P<late>(?i:LATE)_)?(?P<id>\d+)_(?P<serial>\d+)_(?P<file>.+)",
         "mullerzoe_LATE_12345_67890_exercises_01.ipynb",
         {"name": "mullerzoe", "id": "12345", "late": True},
     ),
@@ -96,6 +97,7 @@ class Whose(NamedTuple):
     time: str = ""
     number: int = 0
     title: str = ""
+    serial: int = 0
 
 
 def parts_of(place):
@@ -166,4 +168,6 @@ def _read(platform, groups, number):
         date, clock = time[:10], time[11:].replace("-", ":")
         time = f"{date} {clock}"
     texts = {key: groups.get(key) or "" for key in ("name", "id", "title")}
-    return Whose(platform, late=bool(groups.get("late")), time=time, number=number, **texts)
+    serial = int(groups.get("serial") or 0)
+    late = bool(groups.get("late"))
+    return Whose(platform, late=late, time=time, number=number, serial=serial, **texts)

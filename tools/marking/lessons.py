@@ -67,6 +67,13 @@ def lesson_of(classroom, content):
     return best if clear or (by_text > max(others, default=0) and by_name > 0.5) else ""
 
 
+def is_blank(classroom, lesson, content):
+    """Tell whether a notebook holds nothing but what its lesson's release holds."""
+    path = classroom.file("release", lesson)
+    released = {_bare(it.source) for it in nbformat.read(path, as_version=4).cells}
+    return _read(content)[0] - {""} <= released
+
+
 def _read(content):
     """Return the texts of a file's cells, and the names that they have or had."""
     try:

@@ -6,7 +6,7 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import attempts, keep, lateness, roster
-from .files import as_csv, write_whole
+from .files import as_csv, problems, write_whole
 
 NOTHING = "nothing handed in"
 FAILED, SUSPICIOUS, WAITING, DONE = "failed", "suspicious", "needs marking", "done"
@@ -19,7 +19,7 @@ def write(classroom, path=None, gradebook=None):
     status, marks of each question, total, maximum and notes. `total` sums the lessons.
     """
     tables = table_of(classroom, gradebook)
-    people = roster.load(classroom)
+    people, wrong = roster.load(classroom), _wrong_files(classroom)
     columns, table = ["student", "name", "group"], {}
     for lesson, lines in tables.items():
         names = ["status", *questions(classroom, lesson), "penalty", "total", "max", "notes"]
@@ -31,12 +31,27 @@ def write(classroom, path=None, gradebook=None):
         line, person = table.get(student, {}), people.get(student, roster.Student(student))
         totals = [line.get(f"{lesson.number} total") or 0 for lesson in tables]
         own = {"student": student, "name": person.name, "group": person.group}
-        lacking = {f"{it.number} status": NOTHING for it in tables} if person.name else {}
+        lacking = _lacking(tables, student, wrong) if student in people else {}
         table[student] = {**lacking, **line, **own, "total": sum(totals)}
     result = [table[it] for it in sorted(table)]
     text = as_csv([*columns, "total"], result)
     write_whole(classroom, path or classroom.folder / "marks.csv", text)
     return result
+
+
+def _lacking(lessons, student, wrong):
+    """Return the cells of somebody of the roster who has nothing that can be marked."""
+    cells = {}
+    for lesson in lessons:
+        cells[f"{lesson.number} status"] = NOTHING
+        cells[f"{lesson.number} notes"] = wrong.get((lesson.assignment, student))
+    return cells
+
+
+def _wrong_files(classroom):
+    """Return why what was handed in could not be taken, by assignment and student."""
+    found = [it for it in problems(classroom) if it["step"] == "collect"]
+    return {(it["lesson"], it["student"]): it["reason"] for it in found}
 
 
 def table_of(classroom, gradebook=None):
@@ -55,24 +70,24 @@ def rows(classroom, lesson, gradebook=None):
 
 
 def _lateness(classroom, lesson):
-    """Return a function from a student to (share that is lost, words)."""
+    """Return a function from a student to the `Late` of the file that was taken."""
     own = lateness.settings(classroom).get(lesson.number, {})
     people, taken = roster.load(classroom), {}
     for row in attempts.taken(classroom):
         if row["lesson"] == lesson.number and row["taken"]:
             taken[row["student"]] = row
-    return lambda it: lateness.penalty(own, taken.get(it, {}), people.get(it))
+    downloaded = lateness.are_downloads(own, taken.values())
+    return lambda it: lateness.penalty(own, taken.get(it, {}), people.get(it), downloaded)
 
 
 def _after(row, late):
     """Return a row after what lateness costs."""
-    share, words = late
-    notes = "; ".join(filter(None, (row.get("notes", ""), words)))
+    notes = "; ".join(filter(None, (row.get("notes", ""), late.words, late.problem)))
+    row = {**row, "notes": notes, "late": late.words, "late problem": late.problem}
     if "total" not in row:
-        return {**row, "notes": notes}
-    lost = round(share * row["total"], 2)
-    total = round(row["total"] - lost, 2)
-    return {**row, "penalty": lost or None, "total": total, "notes": notes, "late": words}
+        return row
+    lost = round(late.share * row["total"], 2)
+    return {**row, "penalty": lost or None, "total": round(row["total"] - lost, 2)}
 
 
 def _row_of(classroom, lesson, student, gradebook):

@@ -5,10 +5,13 @@ import io
 import json
 import re
 import unicodedata
+from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from .files import as_csv, locked, write_whole
 
+NUMBERED = ("canvas", "moodle")  # they write a number of their own into the files' names
+ALIKE = 0.6  # the share of letters that two forms of one name have in common
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
@@ -208,7 +211,7 @@ def matches(students, found):
         ids |= {"_".join([*words[k:], found.id]).lower() for k in range(1, len(words))}
     if found.platform in ("folder", "file", "common"):
         ids |= {found.name.lower(), safe(found.name).lower()}
-    by_id = [it for it in students if ids & _ids(it)]
+    by_id = [it for it in students if ids & _ids(it, found.platform)]
     if by_id:
         longest = max(by_id, key=lambda it: len(it.id))
         return [longest] if found.platform == "blackboard" else by_id
@@ -217,10 +220,38 @@ def matches(students, found):
     return by_name or [it for it in students if wanted and _run_together(it) == "".join(wanted)]
 
 
-def _ids(student):
-    own = (student.id, student.login, student.email, student.email.split("@")[0], student.number)
-    own += (student.sis, student.number.removeprefix("Participant "))
-    return {it.lower() for it in own if it}
+def _ids(student, platform):
+    """Return what a platform's files may call a student; its numbers are no other's."""
+    names = (student.id, student.login, student.email, student.email.split("@")[0])
+    numbers = (student.number, student.number.removeprefix("Participant "))
+    if platform in NUMBERED:
+        names = () if student.platform else (student.id,)
+        numbers = numbers if student.platform in ("", platform) else ()
+    elif platform != "blackboard":
+        numbers += (student.sis,)
+    return {it.lower() for it in (*names, *numbers) if it}
+
+
+def contradiction(student, found):
+    """Return what speaks against a student whom a `Whose` seems to mean, or an empty text.
+
+    Canvas and Moodle write a name and a number; both must be the student's.
+    """
+    if found.platform not in NUMBERED:
+        return ""
+    own = _ids(student, found.platform)
+    if student.platform == found.platform and student.number and found.id not in own:
+        return f"it has the name of {student.id}, but the number {found.id}"
+    if student.name and found.name and not _alike(student, found.name):
+        return f"it has the number of {student.id} ({student.name}), but the name {found.name}"
+    return ""
+
+
+def _alike(student, name):
+    """Tell whether a name may be a student's; platforms and zip files lose letters of it."""
+    name = "".join(_words(name)) if " " not in name.strip() else "".join(plain(name))
+    own = {"".join(plain(student.name)), "".join(_words(student.name)), _run_together(student)}
+    return any(SequenceMatcher(None, name, it).ratio() >= ALIKE for it in own)
 
 
 def _run_together(student):

@@ -51,6 +51,12 @@ def _in_folder(origin):
             yield File(place.as_posix(), when, stat.st_size, _of(path))
 
 
+def single(path):
+    """Return one file of this computer."""
+    stat = path.stat()
+    return File(path.as_posix(), datetime.fromtimestamp(stat.st_mtime), stat.st_size, _of(path))
+
+
 def _of(path):
     def read(limit=LARGEST):
         try:

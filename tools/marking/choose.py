@@ -1,0 +1,75 @@
+"""Which of a student's files counts: the newest that is answered; what cannot be told is asked."""
+
+from typing import NamedTuple
+
+from . import attempts, lessons
+
+
+class Choice(NamedTuple):
+    """The file that counts (None if nobody can tell), words about it, and (file, why) to ask."""
+
+    file: object = None
+    words: str = ""
+    ask: tuple = ()
+
+
+def choose(files, decision, classroom, lesson):
+    """Return the `Choice` among a student's files.
+
+    Parameters
+    ----------
+    files : list of Found
+    decision : dict or None
+        What a person said last about this student's file, see `decisions.latest`.
+    classroom : Classroom
+    lesson : Lesson
+    """
+    if decision:
+        return _by_word(files, decision)
+    order = _order(files)
+    sound = [it for it in files if not it.damaged]
+    blank = {id(it): _is_blank(it, classroom, lesson) for it in sound} if len(sound) > 1 else {}
+    left = [it for it in sound if not blank.get(id(it))] or sound or files
+    newest = [it for it in left if order(it) == max(map(order, left))]
+    if len({it.digest for it in newest}) > 1:
+        why = f"one of {len(newest)} files of the same time"
+        return Choice(ask=tuple((it, why) for it in newest))
+    chosen = newest[0]
+    others = [it for it in files if it.digest != chosen.digest]
+    told = "; ".join(_about(it, blank, order, chosen) for it in others)
+    return Choice(chosen, f" ({len(files)} files, the newest counts; {told})" if told else "")
+
+
+def _by_word(files, decision):
+    own = [it for it in files if it.student and it.digest == decision["digest"]]
+    known = {decision["digest"], *decision.get("over", ())}
+    why = "it came after you said which file counts"
+    new = tuple((it, why) for it in files if it.digest not in known)
+    words = f" (of {len(files)} files the one that you named)" if len(files) > 1 else ""
+    return Choice(own[0] if own else None, words, new)
+
+
+def _order(files):
+    """Return what makes one file a later attempt: its serial number, else its time and copy."""
+    if all(it.whose.serial for it in files):
+        return lambda it: (it.whose.serial,)
+    return lambda it: (it.whose.time or str(it.file.when)[:19], it.whose.number)
+
+
+def _is_blank(found, classroom, lesson):
+    return bool(found.digest) and lessons.is_blank(classroom, lesson, found.file.read())
+
+
+def _about(found, blank, order, chosen):
+    what = found.damaged or ("it is as it was given out" if blank.get(id(found)) else "")
+    if not what:
+        return f"not {found.file.place}"
+    when = "newer" if order(found) > order(chosen) else "older"
+    return f"{found.file.place} is {when}, but {what}"
+
+
+def rows(files, student, lesson, chosen):
+    """Return the rows of `collected.csv` of a student's files, the latest last."""
+    order = _order(files)
+    found = sorted(files, key=order)
+    return [attempts.row_of(lesson, student, it, it is chosen) for it in found]
