@@ -1,7 +1,7 @@
 # The course's commands: `make lab` to learn, `make test` to contribute. For Windows and conda see docs/other_ways_to_start.md.
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-long test-marking test-site site
-.PHONY: assignment roster collect assign-to remove mark look report handback
+.PHONY: assignment roster collect assign-to remove mark points look report handback
 .PHONY: notebooks exercises front contact format lock address matrix
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
@@ -20,30 +20,24 @@ FIRST := notebooks/01_what_is_a_learning_rate.ipynb
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/'
 
-# What lessons 1 and 2 need. TensorFlow, by far the largest part, is installed while they are read.
-EARLY := jupyterlab ipywidgets jupyterquiz matplotlib scikit-learn tqdm
-
-.venv/.early: requirements.txt
+# The stamps hold what was installed: a file that has only a new date is not installed again.
+.venv/.lab: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one from python.org and try again."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) -c requirements.txt $(EARLY)
-	@touch $@
-
-.venv/.lab: .venv/.early
-	$(PIP) -r requirements.txt
-	@touch $@
+	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cp $< $@
 
 .venv/.test: requirements-test.txt .venv/.lab
-	$(PIP) -r requirements-test.txt
-	@touch $@
+	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cp $< $@
 
 .venv/.marking: requirements-marking.txt .venv/.lab
-	$(PIP) -r requirements-marking.txt
-	@touch $@
+	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cp $< $@
 
 .venv/.site: requirements-site.txt .venv/.lab
-	$(PIP) -r requirements-site.txt
-	@touch $@
+	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cp $< $@
 
 lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
 	@test .venv/.lab -nt requirements.txt || { \
@@ -88,6 +82,9 @@ remove: .venv/.marking  ## take out a submission that is nobody's: make remove L
 
 mark: .venv/.marking  ## run the tests in sandboxes: make mark LESSON=1 (WORKERS=2 FORCE=yes STUDENT=anna)
 	$(MARKING) mark "$(LESSON)" --workers="$(WORKERS)" --force "$(FORCE)" --trust "$(TRUST)" --student "$$STUDENT" --executor "$(EXECUTOR)"
+
+points: .venv/.marking  ## points by hand: make points LESSON=1 STUDENT=anna QUESTION=test_1a POINTS=2
+	$(MARKING) points "$(LESSON)" --student "$$STUDENT" --question "$(QUESTION)" --points "$(POINTS)"
 
 look: .venv/.marking  ## JupyterLab with formgrader, to mark the free text
 	$(MARKING) look $(LAB_ARGS)

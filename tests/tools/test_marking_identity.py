@@ -313,6 +313,38 @@ def test_a_stranger_is_nobody_of_the_class(room, of, tmp_path, case):
     assert why in result.unclear[0].reason
 
 
+def test_moodles_number_is_not_the_schools(room, of, tmp_path):
+    export = "First name,Last name,ID number,Email address\n"
+    export += "Carl,Dorn,301,carl@uni.edu\nAnn,Berg,201,ann@uni.edu\n"
+    roster.take(room, export.encode())
+    files = {"Ann Berg_301_assignsubmission_file/exercises_01.ipynb": of("ann")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert (set(result.done), who(room, "201")) == ({"201"}, "ann")
+
+
+BLACKBOARD_FILES = {
+    "one of them dropped": (["Exercises 1_a_berg", "Exercises 1_berg"], {"berg"}),
+    "the dropped one alone": (["Exercises 1_a_berg"], set()),
+    "a title of many parts": (["Ex_1_new_zoe_m", "Ex_1_new_berg"], {"zoe_m", "berg"}),
+    "the title alone": (["Ex_1_berg"], set()),
+    "the title known": (["Exercise_1_berg"], {"berg"}),
+}
+
+
+@pytest.mark.parametrize("case", BLACKBOARD_FILES)
+def test_a_user_name_of_blackboard_is_whole(room, of, tmp_path, case):
+    names, wanted = BLACKBOARD_FILES[case]
+    export = '"Last Name","First Name","Username","Exercise_1 [Total Pts: 8 Score] |5150"\n'
+    export += '"Berg","Bo","berg",""\n"Müller","Zoë","zoe_m",""\n'
+    roster.take(room, export.encode())
+    time = "attempt_2026-11-20-10-11-12_exercises_01.ipynb"
+    files = {f"{name}_{time}": of(name) for name in names}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert set(result.done) == wanted
+    assert len(result.unclear) == len(names) - len(wanted)
+    assert all(who(room, it).endswith(f"_{it}") for it in wanted)
+
+
 def test_a_number_is_enough_for_a_name_that_lost_letters(room, of, tmp_path):
     roster.take(room, CANVAS_CLASS.encode())
     files = {"smithzo_13_1_exercises_01.ipynb": of("zoe"), "berganna_11_2_x.ipynb": of("anna")}
@@ -389,6 +421,26 @@ def test_what_a_person_said_about_a_file_stays(room, of, tmp_path):
     decisions.assign_to(room, LESSON, "anna", f"{origin}/berganna_11_999_x.ipynb")
     assert collecting.collect(origin, room, LESSON).unclear == []
     assert who(room, "anna") == "newer"
+
+
+def test_a_file_has_one_owner_and_the_last_word_counts(room, of, tmp_path, capsys):
+    roster.take(room, ROSTER)
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(
+        zipped({"anna_exercises_01.ipynb": of("zoe"), "bert_exercises_01.ipynb": of("b")})
+    )
+    collecting.collect(origin, room, LESSON)
+    place = f"{origin}/anna_exercises_01.ipynb"
+    main(["--class", str(room.folder), "assign-to", "1", "--student", "zoe", "--file", place])
+    assert "anna has it no more" in capsys.readouterr().out
+    assert room.students(LESSON) == ["bert", "zoe"]
+    decisions.remove(room, LESSON, "zoe")
+    assert decisions.assign_to(room, LESSON, "anna", place) == []
+    result = collecting.collect(origin, room, LESSON)
+    assert (set(result.done), result.left) == ({"anna", "bert"}, [])
+    assert room.students(LESSON) == ["anna", "bert"]
+    other = handed_in(tmp_path / "other", {"zoe_exercises_01.ipynb": of("zoe")})
+    assert collecting.collect(other, room, LESSON).earlier == ["anna", "bert"]
 
 
 def test_the_same_file_was_handed_in_when_it_was_first_seen(room, of, tmp_path):

@@ -9,21 +9,25 @@ import marking_class as pupils
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.utils import determine_grade
 
 from tools.marking import (
     alike,
     checks,
     feedback,
+    files,
     keep,
     lateness,
     marks,
     one,
+    platforms,
     report,
     restore,
     roster,
     sandbox,
 )
 from tools.marking import collect as collecting
+from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
 
 sandbox.prepare()
@@ -180,6 +184,145 @@ def test_an_extension_from_the_roster_counts(room, tmp_path):
     assert "after 1 days more" in rows["anna"]["notes"]
     assert not (room.folder / "marks_for_canvas.csv").exists()
     assert pages(room) == ["anna/exercises_01.html", "zoe/exercises_01.html"]
+
+
+FOLDERS = [f"{it}/exercises_01.ipynb" for it in ("anna", "bert", "zoe")]
+CANVAS = ["berganna_11_901_x.ipynb", "mullerzoe_LATE_13_903_x.ipynb"]
+MOODLE = ["Anna Berg_1_assignsubmission_file/x.ipynb", "Zoë M_2_assignsubmission_file/x.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("names", "due", "late"),
+    [
+        (FOLDERS, "2026-11-18", 0),  # all at once, and after the deadline: a download's
+        (FOLDERS[:2], "2026-11-18", 2),
+        (CANVAS, "2026-11-18", 0),
+        (MOODLE, "2026-11-18", 0),
+        (FOLDERS, "2026-11-22", 0),
+    ],
+)
+def test_the_date_of_a_download_costs_nobody_points(room, tmp_path, capsys, names, due, late):
+    lateness.set_rule(room, LESSON, due, "10% a day")
+    collecting.collect(handed_in(room, tmp_path / "all.zip", names), room, LESSON)
+    marked(room, {})
+    rows = feedback.hand_back(room, LESSON)
+    assert [row["penalty"] for row in rows if row["penalty"]] == [1.0] * late
+    told = capsys.readouterr().out
+    assert ("2 of 2 lose 2 points for being late" in told) == bool(late)
+    asked = {row["student"]: row["reason"] for row in files.problems(room)}
+    assert len(asked) == (len(names) if due == "2026-11-18" and not late else 0)
+    assert all("the date" not in it and "of the download" in it for it in asked.values())
+
+
+def test_a_time_that_a_person_wrote_counts(room, tmp_path):
+    lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
+    collecting.collect(handed_in(room, tmp_path / "all.zip", CANVAS), room, LESSON)
+    marked(room, {})
+    path = room.folder / "collected.csv"
+    text = path.read_text(encoding="utf-8")
+    for words, penalty in (("2026-11-19 10:00", 0.5), ("2026-11-18 10:00", None), ("soon", None)):
+        path.write_text(text.replace(",canvas,,", f",canvas,{words},", 1), encoding="utf-8")
+        row = marks.rows(room, LESSON)[0]
+        assert row["penalty"] == penalty
+        assert ("write it like 2026-11-20 18:00" in row["notes"]) == (words == "soon")
+
+
+@pytest.mark.parametrize("words", ["2 days", "2,0", "2d", "two"])
+def test_an_extension_that_is_no_number_stops_nobody(room, tmp_path, words):
+    lateness.set_rule(room, LESSON, "2026-11-18 12:00", "10% a day")
+    export = f'id,name,extension\nanna,Anna,"{words}"\nbert,Bert,1\n'
+    trip(room, tmp_path, export.encode(), FOLDERS[:2], {})
+    anna, bert = marks.rows(room, LESSON)
+    assert (anna["penalty"], bert["penalty"]) == (None, 0.5)
+    asked = [(row["student"], row["reason"]) for row in files.problems(room)]
+    assert len(asked) == (words == "two")
+    assert all(student == "anna" and "'two' in roster.csv" in why for student, why in asked)
+
+
+def test_who_is_not_in_the_roster_is_told(room, tmp_path, capsys):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", CANVAS), room, LESSON)
+    marked(room, {})
+    roster.take(room, b'Student,ID,SIS Login ID,Section\n"Berg, Anna",11,anna,\n')
+    feedback.hand_back(room, LESSON)
+    told = capsys.readouterr().out
+    asked = {row["student"]: row for row in files.problems(room) if row["step"] == "handback"}
+    assert set(asked) == {"berganna_11", "mullerzoe_13"}
+    for student, row in asked.items():
+        assert f"{student}: handed in, but is not in the roster" in told
+        assert f"make remove LESSON=1 STUDENT={student}" in row["what to do"]
+
+
+def test_points_by_hand_where_the_notebook_could_not_be_run(room, tmp_path, capsys):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS[:2]), room, LESSON)
+    with Gradebook(room.gradebook) as gradebook:
+        of = keep.expected(room, LESSON, "anna")
+        keep.keep(room, LESSON, gradebook, one.Marked("anna", of, "the kernel died"))
+
+    def give(question, points):
+        own = ["--student", "anna", "--question", question, "--points", points]
+        main(["--class", str(room.folder), "points", "1", *own])
+
+    assert marks.rows(room, LESSON)[0]["status"] == "failed"
+    give("test_2a", "1")
+    row = marks.rows(room, LESSON)[0]
+    assert (row["status"], row["total"], row["complete"]) == ("needs marking", 1, False)
+    assert "test_1a needs points" in row["notes"]
+    for question, points in (("test_1a", "0"), ("test_2b", "1.5"), ("free_text", "3")):
+        give(question, points)
+    assert "anna has 3 points in free_text" in capsys.readouterr().out
+    row = marks.rows(room, LESSON)[0]
+    assert (row["status"], row["total"], row["complete"]) == ("done", 5.5, True)
+    assert "the kernel died" in row["notes"]
+    assert "5.5" in feedback.make_page(feedback.PageTask("anna", room.folder, LESSON, row))[0]
+    for question, points, why in (
+        ("test_9", "1", "QUESTION=test_9 is none; there are test_1a"),
+        ("test_1a", "3", "POINTS=3: a number from 0 to 2"), ("test_1a", "x", "POINTS=x"),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit, match=why):
+            give(question, points)
+
+
+def test_more_points_than_there_are_is_told(room, tmp_path):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS[:2]), room, LESSON)
+    marked(room, {"anna": {**SCORES, "free_text": 9}})
+    feedback.hand_back(room, LESSON)
+    (row,) = files.problems(room)
+    assert (row["student"], row["reason"]) == ("anna", "free_text has 9 of 3")
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [
+        (["Exercises 1 (777)", "Quiz lesson 1 (55)"], "Exercises 1 (777)"),
+        (["Quiz lesson 1 (55)"], None),
+        (["Exercise 1.2 (44)", "Exercise 11 (4)"], None),
+        (["Homework 1: test (4)", "Assignment: exercises_01"], "Assignment: exercises_01"),
+        (["Assignment: exercises_01 (Real)"], "Assignment: exercises_01 (Real)"),
+        (["Exercises 01 [Total Pts: 8 Score] |5150"], "Exercises 01 [Total Pts: 8 Score] |5150"),
+        (["Lesson 1: What is a learning rate? (3)"], "Lesson 1: What is a learning rate? (3)"),
+        (["Exercises 1 (7)", "Homework 1 (8)"], None),
+    ],
+)  # fmt: skip
+def test_marks_go_into_no_other_column(head, wanted):
+    assert platforms.column(LESSON, head) == (wanted or LESSON.notebook)
+
+
+@pytest.mark.parametrize(
+    ("kind", "below", "waits"),
+    [("markdown", True, True), ("markdown", False, True), ("code", True, True),
+     ("code", False, False), (None, True, False)],
+)  # fmt: skip
+def test_a_text_in_a_cell_of_ones_own_is_read(room, kind, below, waits):
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    nb = nbformat.reads(texts[1], as_version=4)
+    if kind:
+        make = getattr(nbformat.v4, f"new_{kind}_cell")
+        place = nb.cells.index(pupils.cell(nb, "free_text")) + 1 if below else 1
+        nb.cells.insert(place, make("# It overshoots."))
+    result = restore.restored(nb, *restore.structure(*texts))
+    grade = determine_grade(pupils.cell(result, "free_text"))[0]
+    assert grade == (None if waits else 0)
+    assert bool(result.metadata.marking["notes"]) == waits
 
 
 @pytest.mark.parametrize(

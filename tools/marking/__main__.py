@@ -6,6 +6,7 @@ python -m tools.marking collect 1 --from FOLDER   or a learning platform's zip f
 python -m tools.marking assign-to 1 --student ID --file FILE    whose a file is, by hand
 python -m tools.marking remove 1 --student ID     a submission that is nobody's
 python -m tools.marking mark 1                    run the tests, each submission in a sandbox
+python -m tools.marking points 1 --student ID --question test_1a --points 2    by hand
 python -m tools.marking look                      JupyterLab with formgrader, for the free text
 python -m tools.marking report 1                  a page of the class, and the answer key
 python -m tools.marking handback 1                a page for every student, and marks.csv
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from tools import exercises
 
-from . import cluster, decisions, lateness, pool, roster, sandbox
+from . import cluster, decisions, lateness, marks, platforms, pool, roster, sandbox
 from .classroom import Classroom
 from .collect import collect, given
 from .feedback import hand_back
@@ -78,6 +79,9 @@ def _parser():
     part.add_argument("--total", type=int, default=600, help="for one submission")
     part.add_argument("--trust", default="", help="mark without a sandbox")
     _add_force(part)
+    part = _of_a_lesson(commands, "points", do_points)
+    for name in ("student", "question", "points"):
+        part.add_argument(f"--{name}", required=True)
     _of_a_lesson(commands, "report", do_report)
     part = _of_a_lesson(commands, "handback", do_handback)
     part.add_argument("--workers", type=_workers, default=1)
@@ -140,6 +144,8 @@ def do_collect(room, chosen):
     result = collect(chosen.origin, room, lesson)
     for it in result.nothing:
         print(printable(f"NOTHING from {it.id} ({it.name})"))
+    if result.earlier:
+        print(printable(f"FROM BEFORE, not in these files: {', '.join(result.earlier)}"))
     for student, what in result.done.items():
         print(printable(f"{student}: {what}"))
     for what in result.left:
@@ -159,7 +165,8 @@ def do_collect(room, chosen):
 def do_assign_to(room, chosen):
     """Give a file to a student by hand."""
     lesson = room.lesson(chosen.lesson)
-    decisions.assign_to(room, lesson, chosen.student, chosen.file)
+    for it in decisions.assign_to(room, lesson, chosen.student, chosen.file):
+        print(f"{it} has it no more, nor marks for it")
     print(f"{chosen.student} has this file now: make mark LESSON={chosen.lesson}")
 
 
@@ -199,6 +206,13 @@ def do_mark(room, chosen):
         print(f"Who, why, and what to do: {room.folder / 'problems.csv'}")
 
 
+def do_points(room, chosen):
+    """Give points by hand."""
+    lesson = room.lesson(chosen.lesson)
+    marks.give(room, lesson, chosen.student, chosen.question, chosen.points)
+    print(f"{chosen.student} has {chosen.points} points in {chosen.question}")
+
+
 def do_look(room, chosen):
     """Open JupyterLab in the class's folder; its menu Nbgrader has the formgrader."""
     sandbox.prepare()
@@ -222,6 +236,9 @@ def do_handback(room, chosen):
     rows = hand_back(room, lesson, workers=chosen.workers)
     for status, number in Counter(row["status"] for row in rows).items():
         print(f"{number} {status}")
+    title = platforms.column(lesson, roster.head(room))
+    new = "" if title in roster.head(room) else ", a new one"
+    print(f"On the platform the marks go into the column {title!r}{new}")
     for path in [room.folder / "marks.csv", *sorted(room.folder.glob("marks_for_*.csv"))]:
         print(path)
     print(room.folder / f"feedback_{lesson.notebook}.zip")

@@ -65,6 +65,15 @@ def note(classroom, lesson, rows):
     write_whole(classroom, classroom.folder / "collected.csv", text)
 
 
+def drop(classroom, lesson, student):
+    """Note that none of a student's files counts any more."""
+    rows = [
+        {**it, "taken": ""} if (it["lesson"], it["student"]) == (lesson.number, student) else it
+        for it in taken(classroom)
+    ]
+    write_whole(classroom, classroom.folder / "collected.csv", as_csv(COLUMNS, rows))
+
+
 def _name(row):
     return row["student"], row["file"]
 

@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from . import attempts, choose, decisions, layouts, lessons, roster, sources
+from . import attempts, blackboard, choose, decisions, layouts, lessons, roster, sources
 from .decisions import stored
 from .files import Problem, digest, locked, note_problems
 
@@ -39,6 +39,7 @@ class Collected:
     unclear: list = field(default_factory=list)
     told: list = field(default_factory=list)
     nothing: list = field(default_factory=list)
+    earlier: list = field(default_factory=list)  # who handed in, but not with these files
 
     @property
     def left(self):
@@ -85,6 +86,8 @@ def collect(origin, classroom, lesson):
         have = set(classroom.students(lesson))
         known = roster.load(classroom)
         result.told += _without(result, known.values(), have)
+        result.told += roster.strangers(classroom, lesson)
+        result.earlier = sorted(have - set(result.done) - {it.student for it in result.unclear})
         asked = {it.student for it in (*result.unclear, *result.told)}
         result.nothing = [it for it in known.values() if it.id not in have | asked]
         note_problems(classroom, "collect", lesson, result.unclear + result.told)
@@ -163,6 +166,7 @@ def _candidates(origin, classroom, lesson, result):
 def _by_student(found, classroom, lesson, result):
     """Return the files by student's id; whose is unclear is a problem of the result."""
     known = roster.load(classroom).values()
+    found = blackboard.resolved(found, known, roster.head(classroom))
     by_student, raw = defaultdict(list), defaultdict(list)
     lone = sum(it.whose.platform == "common" and not it.student for it in found)
     crowded = _crowded(found)

@@ -23,7 +23,7 @@ def decided(classroom, lesson):
     known = _all(classroom).get(lesson.number, [])
 
     def student(place, own):
-        for it in known:
+        for it in reversed(known):
             if it["digest"] == own and f"/{it['file']}".endswith(f"/{place}"):
                 return it["student"]
         return ""
@@ -69,7 +69,13 @@ def stored(classroom, lesson, student, content):
 
 
 def assign_to(classroom, lesson, student, place):
-    """Make a file, also one in a zip file, a student's submission, whatever its name says."""
+    """Make a file, also one in a zip file, a student's submission, whatever its name says.
+
+    Returns
+    -------
+    list of str
+        The students who had that file until now; it is theirs no more.
+    """
     file = _file(Path(place))
     known = roster.load(classroom)
     if known and student not in known:
@@ -88,9 +94,24 @@ def assign_to(classroom, lesson, student, place):
         found = _Found(file, layouts.whose(file.place), own)
         before = attempts.of(classroom, lesson, student)
         same = [it["file"] for it in before if f"/{place}".endswith(f"/{it['file']}")]
-        row = {**attempts.row_of(lesson, student, found, True), "layout": found.whose.platform}
+        row = attempts.row_of(lesson, student, found, True)
         attempts.note(classroom, lesson, [row | {"file": it} for it in same[:1]] or [row])
         settle(classroom, "collect", lesson, lambda it: _is_about(it, student, file.place))
+        wrong = [it for it in _owners(classroom, lesson, place, own) if it != student]
+        for other in wrong:
+            _take_out(classroom, lesson, other)
+        return wrong
+
+
+def _owners(classroom, lesson, place, own):
+    """Return the students whose submission is the file at a place."""
+    return [
+        it["student"]
+        for it in attempts.taken(classroom)
+        if it["lesson"] == lesson.number and it["taken"] and it["digest"] == own
+        and f"/{place}".endswith(f"/{it['file']}")
+        and classroom.file("submitted", lesson, it["student"]).exists()
+    ]  # fmt: skip
 
 
 def _is_about(problem, student, place):
@@ -136,8 +157,13 @@ def remove(classroom, lesson, student):
             if row["taken"]:
                 own = row["digest"] or digest(path.read_bytes())
                 _decide(classroom, lesson, own, row["file"], NOBODY)
-        with Gradebook(classroom.gradebook) as gradebook, suppress(MissingEntry):
-            gradebook.remove_submission(lesson.assignment, student)
-        for step in ("feedback", "autograded", "submitted"):
-            shutil.rmtree(classroom.file(step, lesson, student).parent, ignore_errors=True)
-        classroom.reason(lesson, student).unlink(missing_ok=True)
+        _take_out(classroom, lesson, student)
+
+
+def _take_out(classroom, lesson, student):
+    with Gradebook(classroom.gradebook) as gradebook, suppress(MissingEntry):
+        gradebook.remove_submission(lesson.assignment, student)
+    for step in ("feedback", "autograded", "submitted"):
+        shutil.rmtree(classroom.file(step, lesson, student).parent, ignore_errors=True)
+    classroom.reason(lesson, student).unlink(missing_ok=True)
+    attempts.drop(classroom, lesson, student)

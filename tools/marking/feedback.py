@@ -13,7 +13,7 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade
 from tqdm import tqdm
 
-from . import marks, platforms, pool
+from . import marks, platforms, pool, roster
 from .checks import BEGIN, COLOUR, END, in_hidden_part
 from .files import Problem, locked, note_problems, printable, write_whole
 
@@ -149,7 +149,7 @@ def hand_back(classroom, lesson, tell=print, workers=1):
                     made = (_marks_alone(lesson, task.row),)
                 path = classroom.file("feedback", lesson, task.student)
                 write_whole(classroom, path, harmless(made[0]))
-        problems += _to_look_at(rows)
+        problems += _to_look_at(rows) + roster.strangers(classroom, lesson)
         marks.write(classroom)
         platforms.marks_file(classroom, marks.table_of(classroom))
         platforms.pages_file(classroom, lesson)
@@ -165,11 +165,17 @@ def hand_back(classroom, lesson, tell=print, workers=1):
 
 def _to_look_at(rows):
     """Return the problems of those whose marks a person should look at before they go out."""
-    return [
+    late = [
         Problem(row["student"], row["late problem"], "then hand back again")
         for row in rows
         if row.get("late problem")
     ]
+    much = [
+        Problem(row["student"], row["too much"], "change it in the formgrader if it is a slip")
+        for row in rows
+        if row.get("too much")
+    ]
+    return late + much
 
 
 def make_page(task):
@@ -184,6 +190,9 @@ def make_page(task):
 def _page_of(classroom, lesson, row, released, exporter):
     if "total" not in row:
         return _page_without_marks(lesson, row["status"])
+    if row.get("by hand"):
+        names = ["student", *marks.questions(classroom, lesson), "total", "max", "late"]
+        return _marks_alone(lesson, {it: "" if row[it] is None else row[it] for it in names})
     page = _page(classroom, lesson, row["student"], released, exporter)
     page = page.replace("Score: nan /", "waiting for your instructor: /")
     if any(row[name] is None for name in marks.questions(classroom, lesson)):

@@ -1,12 +1,13 @@
 """Every question's marks, and how far they can be relied on."""
 
+import re
 from functools import lru_cache
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import attempts, keep, lateness, roster
-from .files import as_csv, problems, write_whole
+from .files import as_csv, locked, problems, write_whole
 
 NOTHING = "nothing handed in"
 FAILED, SUSPICIOUS, WAITING, DONE = "failed", "suspicious", "needs marking", "done"
@@ -119,7 +120,7 @@ def row(classroom, lesson, student, gradebook):
     of = keep.expected(classroom, lesson, student)
     failed, why = keep.failure(classroom, lesson, student)
     if failed == of:
-        return {**line, "status": FAILED, "notes": why}
+        return {**line, **_by_hand(lesson, student, gradebook, points, why)}
     data = keep.record(classroom, lesson, student)
     if data.get("of") != of:
         return {**line, "status": WAITING, "notes": "handed in, and not marked yet: make mark"}
@@ -134,10 +135,50 @@ def row(classroom, lesson, student, gradebook):
     notes = [*suspicious, *(_asks(grades[name]) for name in waiting), *notes]
     scores = {name: score(grades[name]) for name in points}
     total = sum(score or 0 for score in scores.values())
+    much = [f"{it} has {scores[it]:g} of {points[it]:g}" for it in points if scores[it] is not None
+            and scores[it] > points[it]]  # fmt: skip
     return {
-        **line, "status": status, **scores, "total": total, "notes": "; ".join(notes),
-        "complete": not waiting,
+        **line, "status": status, **scores, "total": total, "notes": "; ".join(notes + much),
+        "complete": not waiting, "too much": "; ".join(much),
     }  # fmt: skip
+
+
+def _by_hand(lesson, student, gradebook, points, why):
+    """Return the cells of a submission that could not be run: points only where a person gave."""
+    try:
+        entry = gradebook.find_submission_notebook(lesson.notebook, lesson.assignment, student)
+    except MissingEntry:
+        return {"status": FAILED, "notes": why}
+    scores = {
+        it.name: None if it.needs_manual_grade else it.manual_score for it in entry.grades
+    }  # what was given for another file waits
+    lacking = [name for name in points if scores[name] is None]
+    if len(lacking) == len(points):
+        return {"status": FAILED, "notes": why}
+    notes = [f"{name} needs points" for name in lacking] or ["its points were given by hand"]
+    total = sum(it or 0 for it in scores.values())
+    return {
+        "status": WAITING if lacking else DONE, **scores, "total": total, "complete": not lacking,
+        "notes": "; ".join([*notes, why]), "by hand": True,
+    }  # fmt: skip
+
+
+def give(classroom, lesson, student, question, words):
+    """Give a student points for a question by hand, also where the notebook could not be run."""
+    most = questions(classroom, lesson)
+    if student not in classroom.students(lesson):
+        raise SystemExit(f"STUDENT={student} has handed in nothing of {lesson.assignment}")
+    if question not in most:
+        raise SystemExit(f"QUESTION={question} is none; there are {', '.join(most)}")
+    if not re.fullmatch(r"\d+(\.\d+)?", words) or float(words) > most[question]:
+        raise SystemExit(f"POINTS={words}: a number from 0 to {most[question]:g}, please")
+    with locked(classroom), Gradebook(classroom.gradebook) as gradebook:
+        gradebook.update_or_create_student(student)
+        gradebook.update_or_create_submission(lesson.assignment, student)
+        names = lesson.notebook, lesson.assignment, student
+        grade = gradebook.find_grade(question, *names)
+        grade.manual_score, grade.needs_manual_grade = float(words), False
+        gradebook.db.commit()
 
 
 def score(grade):

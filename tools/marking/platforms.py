@@ -20,8 +20,11 @@ COLUMNS = {  # what each platform knows a student by in the file that it imports
         "Last Name": "last", "First Name": "first", "Username": "login", "Student ID": "sis",
     },
 }  # fmt: skip
-SAME = r"(?i)(?:exercises?|lesson|assignment|homework|übung|aufgabe)[ _-]*0*{number}\b"
-NOT_A_MARK = ("(read only)", "Score", "Grade", "Points", "Total")
+SAME = (  # a title that names the lesson's exercises and nothing else
+    r"(?i)(?:assignment: )?(?:{notebook}|(?:exercises?|lesson|assignment|homework|übung|aufgabe)"
+    r"[ _-]*0*{number})(?:: (?!.*(?:quiz|exam|test)).*)?"
+)
+ADDED = r" *(?:\(\d+\)|\((?i:real)\)|\[.*\] *\|\d+)$"  # what platforms add to a title
 
 
 def marks_file(classroom, table):
@@ -59,8 +62,8 @@ def marks_file(classroom, table):
 
 def column(lesson, head):
     """Return the title of a lesson's column: the platform's own, or the notebook's name."""
-    pattern = SAME.format(number=int(lesson.number))
-    same = [it for it in head if re.search(pattern, it) and not it.endswith(NOT_A_MARK)]
+    pattern = SAME.format(number=int(lesson.number), notebook=re.escape(lesson.notebook))
+    same = [it for it in head if re.fullmatch(pattern, re.sub(ADDED, "", it.strip()))]
     return same[0] if len(same) == 1 else lesson.notebook
 
 

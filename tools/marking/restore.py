@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 from nbgrader.preprocessors import NbGraderPreprocessor
-from nbgrader.utils import is_solution
+from nbgrader.utils import compute_checksum, is_solution
 
 from tools import exercises
 
@@ -114,6 +114,7 @@ def restored(nb, wanted, released):
         answer = None if place is None else nb.cells[place]
         cells += [_answered(cell, answer), *own[cell.id]]
         notes += _notes(cell, answer, len(copies[cell.id]), released)
+    notes += _beside(cells)
     for number, cell in enumerate(it for it in cells if it.id == "extra"):
         cell.id = f"extra-{number}"
     result = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(wanted.metadata))
@@ -149,6 +150,21 @@ def _own_cells(nb, names, used, wanted, released):
         elif name not in locked and cell.source.strip() != released.get(name):
             own[last].append(_plain(cell))
     return own
+
+
+def _beside(cells):
+    """Let a person read the text that a student may have written beside the cell for it.
+
+    Without this, a cell that was left as it was has 0 points and waits for nobody.
+    """
+    for place, cell in enumerate(cells):
+        if cell.cell_type == "markdown" and is_solution(cell):
+            after = [it for it in cells[place + 1 :] if it.cell_type == "code"]
+            texts = [it for it in cells if it.cell_type == "markdown"]
+            blank = cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
+            if blank and any(it.id == "extra" and it.source.strip() for it in after + texts):
+                del cell.metadata.nbgrader["checksum"]
+                yield f"{cell.id} was left as it was, but there are cells of the student's own"
 
 
 def _plain(cell):

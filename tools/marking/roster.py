@@ -8,7 +8,7 @@ import unicodedata
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from .files import as_csv, locked, write_whole
+from .files import Problem, as_csv, locked, write_whole
 
 NUMBERED = ("canvas", "moodle")  # they write a number of their own into the files' names
 ALIKE = 0.6  # the share of letters that two forms of one name have in common
@@ -181,6 +181,23 @@ def take(classroom, content):
     return students
 
 
+def strangers(classroom, lesson):
+    """Return a `Problem` for each who handed in, but is not in the roster (if there is one)."""
+    known = load(classroom)
+    others = [it for it in classroom.students(lesson) if known and it not in known]
+    why = "handed in, but is not in the roster, so the platform's file of marks lacks them"
+    return [
+        Problem(
+            it,
+            why,
+            f"{classroom.command('roster', FROM='...')} if it has a new list; then collect again; "
+            f"if it is nobody's, or somebody's of another name: "
+            f"{classroom.command('remove', lesson, STUDENT=it)}",
+        )
+        for it in others
+    ]
+
+
 def head(classroom):
     """Return the columns of the export that the roster was taken from."""
     path = classroom.folder / "roster_columns.json"
@@ -206,18 +223,19 @@ def _words(name):
 def matches(students, found):
     """Return the students whom a `Whose` may mean: ids first, names only where no id is known."""
     ids = {found.id.lower()} - {""}
-    if found.platform == "blackboard" and found.title:
-        words = found.title.split("_")  # a user name may hold what separates it from the title
-        ids |= {"_".join([*words[k:], found.id]).lower() for k in range(1, len(words))}
     if found.platform in ("folder", "file", "common"):
         ids |= {found.name.lower(), safe(found.name).lower()}
     by_id = [it for it in students if ids & _ids(it, found.platform)]
     if by_id:
-        longest = max(by_id, key=lambda it: len(it.id))
-        return [longest] if found.platform == "blackboard" else by_id
+        return by_id
     wanted = plain(found.name)
     by_name = [it for it in students if wanted and plain(it.name) == wanted]
     return by_name or [it for it in students if wanted and _run_together(it) == "".join(wanted)]
+
+
+def of_user(students, user):
+    """Return the students whom Blackboard may know by a user name."""
+    return [it for it in students if user.lower() in _ids(it, "blackboard")]
 
 
 def _ids(student, platform):

@@ -12,7 +12,7 @@ from .files import Problem, locked, note_problems, printable
 from .one import Marked, Task, mark_one
 
 warnings.filterwarnings("ignore", module=r"nbgrader\.")  # SQLAlchemy's, of how nbgrader uses it
-READ_IT = "read the notebook yourself and give points in the formgrader, or ask for another file"
+READ_IT = "read {path} and give points ({command}), or ask for another file"
 
 
 def mark(
@@ -74,10 +74,20 @@ def mark(
                     why = _kept(classroom, lesson, gradebook, marked)
                     results[task.student] = why
                     status.done(task, why)
-        problems = [Problem(it, why, READ_IT) for it, why in results.items() if why]
+        problems = [
+            Problem(it, why, _advice(classroom, lesson, it)) for it, why in results.items() if why
+        ]
         if due:
             note_problems(classroom, "mark", lesson, problems)
         return results
+
+
+def _advice(classroom, lesson, student):
+    path = classroom.file("submitted", lesson, student)
+    dots = {"QUESTION": "...", "POINTS": "..."}
+    return READ_IT.format(
+        path=path, command=classroom.command("points", lesson, STUDENT=student, **dots)
+    )
 
 
 def _is_due(classroom, lesson, student):
