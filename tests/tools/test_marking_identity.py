@@ -443,6 +443,32 @@ def test_a_file_has_one_owner_and_the_last_word_counts(room, of, tmp_path, capsy
     assert collecting.collect(other, room, LESSON).earlier == ["anna", "bert"]
 
 
+OLD, NEW = "berganna_11_901_exercises_01.ipynb", "berganna_11_902_exercises_01-1.ipynb"
+
+
+@pytest.mark.parametrize("names", [(OLD, NEW), ("a/anna_x.ipynb", "a/anna_y.ipynb")])
+def test_an_older_or_damaged_file_of_another_download_replaces_none(room, of, tmp_path, names):
+    roster.take(room, CANVAS_CLASS.encode())
+    old, new = ({it.replace("a/anna", "anna/x"): of(it)} for it in names)
+    downloads = [handed_in(tmp_path / str(n), it) for n, it in enumerate((old, new))]
+    for folder, when in zip(downloads, (1_700_000_000, 1_700_009_000)):
+        for path in folder.rglob("*.ipynb"):
+            os.utime(path, (when, when))
+    for folder in (*downloads, *downloads):
+        result = collecting.collect(folder, room, LESSON)
+    assert who(room, "anna") == names[1]
+    result = collecting.collect(downloads[0], room, LESSON)
+    assert (who(room, "anna"), "is older" in result.done["anna"]) == (names[1], True)
+    name = names[1].replace("a/anna", "anna/z").replace("902", "903")
+    bad = handed_in(tmp_path / "bad", {name: b'{"cells": ['})
+    result = collecting.collect(bad, room, LESSON)
+    assert (who(room, "anna"), result.told[0].student) == (names[1], "anna")
+    assert "is newer, but it is damaged" in files.problems(room)[0]["reason"]
+    assert [row["file"][-9:] for row in attempts.taken(room) if row["taken"]] == [
+        next(iter(new))[-9:]
+    ]
+
+
 def test_the_same_file_was_handed_in_when_it_was_first_seen(room, of, tmp_path):
     path = handed_in(tmp_path / "in", {"anna/exercises_01.ipynb": of("anna")})
     for when in (1_700_000_000, 1_800_000_000):
@@ -530,10 +556,26 @@ BLACKBOARD = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\n"Berg"\t"Anna
         (MOODLE.encode("utf-8-sig"), [("S-1", "Berg, Anna"), ("zoe", "Müller, Zoë")]),
         (BLACKBOARD.encode("utf-16"), [("anna", "Berg, Anna")]),
         (ROSTER[8:], [("anna", "Anna Berg"), ("bert", "Bert Müller"), ("zoe", "Zoë Müller")]),
+        (b'Student,ID,Section\n    Points Possible,,\n"Berg, Anna",11,M\n', [("11", "Berg, Anna")]),
+        (b"LastName,FirstName,ID,Section\nBerg,Anna,11,M\n", [("11", "Berg, Anna")]),
+        (
+            MOODLE.replace("zoe@", "anna@b.").replace("S-1", "").encode(),
+            [("anna@uni.edu", "Berg, Anna"), ("anna@b.uni.edu", "Müller, Zoë")],
+        ),
         (WORKSHEET.encode("utf-8-sig"), [("Participant_47", "")]),
         ("id;name\nb1;Zoë".encode("cp1252"), [("b1", "Zoë")]),
     ],
-    ids=["canvas", "moodle", "blackboard", "two columns", "worksheet", "semicolons"],
+    ids=[
+        "canvas",
+        "moodle",
+        "blackboard",
+        "two columns",
+        "canvas without SIS",
+        "canvas, names",
+        "moodle, one name at two addresses",
+        "worksheet",
+        "semicolons",
+    ],
 )
 def test_a_roster_is_read_as_it_is_exported(room, content, wanted):
     roster.take(room, content)

@@ -284,6 +284,15 @@ def test_a_file_that_cannot_be_read_stops_nobody(room):
     assert of(room, "ada")["status"] == "failed"
 
 
+def test_marking_one_student_keeps_what_failed_with_others(room):
+    run.mark(room, LESSON, "sandboxed", only={"corrupt"})
+    run.mark(room, LESSON, "sandboxed", only={"partly"}, force=True)
+    (row,) = files.problems(room)
+    assert row["student"] == "corrupt"
+    assert str(room.file("submitted", LESSON, "corrupt")) in row["what to do"]
+    assert "make points LESSON=1 STUDENT=corrupt QUESTION=... POINTS=..." in row["what to do"]
+
+
 def test_two_commands_do_not_work_in_one_class(room):
     with files.locked(room), pytest.raises(SystemExit, match="Another command is at work"):
         run.mark(room, LESSON, "sandboxed")

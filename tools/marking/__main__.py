@@ -132,8 +132,12 @@ def do_assignment(room, chosen):
 
 def do_roster(room, chosen):
     """Take a list of the class."""
-    content = given(chosen.origin, room).read_bytes()
+    content, before = given(chosen.origin, room).read_bytes(), set(roster.load(room))
     students = roster.take(room, content)
+    ids = {it.id for it in students}
+    for word, found in {"NEW": ids - before, "GONE": before - ids}.items():
+        if before and found:
+            print(printable(f"{word}: {', '.join(sorted(found))}"))
     platform = students[0].platform or "a table of our own"
     print(f"{len(students)} students ({platform}): {room.folder / 'roster.csv'}")
 
@@ -201,7 +205,7 @@ def do_mark(room, chosen):
             room, lesson, kernel, chosen.workers, force, **limits, only=only, executor=executor
         )
     failed = sum(bool(why) for why in results.values())
-    print(f"{len(results)} marked anew, {failed} of them failed: read those yourself")
+    print(f"{len(results)} marked anew, {failed} of them failed")
     if failed:
         print(f"Who, why, and what to do: {room.folder / 'problems.csv'}")
 

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from . import attempts, lessons
+from . import attempts, layouts, lessons
+from .files import digest
 
 
 class Choice(NamedTuple):
@@ -66,6 +67,31 @@ def _about(found, blank, order, chosen):
         return f"not {found.file.place}"
     when = "newer" if order(found) > order(chosen) else "older"
     return f"{found.file.place} is {when}, but {what}"
+
+
+def better(chosen, student, classroom, lesson):
+    """Return why the file that was taken earlier stays, or an empty text.
+
+    It stays if the new one is older, or is damaged and has another name. (Under the same name the
+    student has changed the file.)
+    """
+    rows = [it for it in attempts.of(classroom, lesson, student) if it["taken"]]
+    path = classroom.file("submitted", lesson, student)
+    if not rows or not path.exists() or rows[0]["file"] == chosen.file.place:
+        return ""
+    row, place = rows[0], chosen.file.place
+    if chosen.damaged and row["digest"] == digest(path.read_bytes()):
+        try:
+            lessons.lesson_of(classroom, path.read_bytes())
+            return f"{row['file']} stays, because {place} is newer, but {chosen.damaged}"
+        except lessons.NoNotebook:
+            return ""
+    before = layouts.whose(row["file"])
+    if before.serial and chosen.whose.serial:
+        is_older = chosen.whose.serial < before.serial
+    else:
+        is_older = (chosen.whose.time or str(chosen.file.when)[:19]) < row["handed in"]
+    return f"{row['file']} stays, because {place} is older" if is_older else ""
 
 
 def rows(files, student, lesson, chosen):

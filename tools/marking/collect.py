@@ -268,6 +268,12 @@ def _take(files, student, classroom, lesson, result):
         if decision:
             result.done[student] = f"unchanged{choice.words}"
         return choose.rows(files, student, lesson, None) if not decision else []
+    kept = "" if decision else choose.better(chosen, student, classroom, lesson)
+    if kept:
+        result.done[student] = f"unchanged: {kept}"
+        if chosen.damaged:
+            result.told.append(Problem(student, kept, f"ask {student} for the newer file again"))
+        return choose.rows(files, student, lesson, None)
     content = chosen.file.read() if chosen.digest else f"TOO LARGE {chosen.file.size}".encode()
     again = stored(classroom, lesson, student, content)
     words = {None: "unchanged", True: f"again from {chosen.file.place}"}.get(

@@ -151,11 +151,14 @@ def hand_back(classroom, lesson, tell=print, workers=1):
                 write_whole(classroom, path, harmless(made[0]))
         problems += _to_look_at(rows) + roster.strangers(classroom, lesson)
         marks.write(classroom)
-        platforms.marks_file(classroom, marks.table_of(classroom))
+        path = platforms.marks_file(classroom, lesson, rows)
         platforms.pages_file(classroom, lesson)
         note_problems(classroom, "handback", lesson, problems)
     for problem in problems:
         tell(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
+    out = sum(not row.get("complete") for row in rows)
+    if path and out:
+        tell(f"{out} of {len(rows)} are not marked in full and not in {path.name}")
     late = [row["penalty"] for row in rows if row.get("penalty")]
     if late:
         path = classroom.folder / "collected.csv"

@@ -27,31 +27,32 @@ SAME = (  # a title that names the lesson's exercises and nothing else
 ADDED = r" *(?:\(\d+\)|\((?i:real)\)|\[.*\] *\|\d+)$"  # what platforms add to a title
 
 
-def marks_file(classroom, table):
-    """Write the file that the class's platform imports; return its path, or None.
+def marks_file(classroom, lesson, rows):
+    """Write the file of a lesson that the class's platform imports; return its path, or None.
 
-    Who is not marked in full has an empty cell, which changes nothing on the platform.
+    Who is not marked in full is not in it: on some platforms an empty cell takes points away.
 
     Parameters
     ----------
     classroom : Classroom
-    table : dict of Lesson to list of dict
-        The rows of the lessons' marks.
+    lesson : Lesson
+    rows : list of dict
+        The lesson's marks.
     """
     students = list(roster.load(classroom).values())
     platform = next((it.platform for it in students if it.platform), "")
     if not platform:
         return None
-    titles = {it: column(it, roster.head(classroom)) for it in table}
     wanted = {name: field for name, field in COLUMNS[platform].items() if _used(students, field)}
-    lines = [[*wanted, *titles.values()]]
+    lines = [[*wanted, column(lesson, roster.head(classroom))]]
     if platform == "canvas":
-        most = [next((row["max"] for row in rows if "max" in row), "") for rows in table.values()]
-        lines.append(["    Points Possible", *[""] * (len(wanted) - 1), *most])
-    marks = [{row["student"]: row for row in rows} for rows in table.values()]
+        most = next((row["max"] for row in rows if "max" in row), "")
+        lines.append(["    Points Possible", *[""] * (len(wanted) - 1), most])
+    totals = {row["student"]: row["total"] for row in rows if row.get("complete")}
     for student in students:
-        own = [_value(student, field) for field in wanted.values()]
-        lines.append([*own, *(_total(rows.get(student.id, {})) for rows in marks)])
+        if student.id in totals:
+            own = [_value(student, field) for field in wanted.values()]
+            lines.append([*own, totals[student.id]])
     text = io.StringIO(newline="")
     quoting = csv.QUOTE_ALL if platform == "blackboard" else csv.QUOTE_MINIMAL
     csv.writer(text, quoting=quoting).writerows(lines)
@@ -76,11 +77,6 @@ def _value(student, field):
     if field in ("last", "first"):
         return (family if field == "last" else given).strip()
     return getattr(student, field)
-
-
-def _total(row):
-    """Return the points of a row that waits for nobody, or an empty text."""
-    return row["total"] if row.get("complete") else ""
 
 
 def pages_file(classroom, lesson):

@@ -15,8 +15,10 @@ ALIKE = 0.6  # the share of letters that two forms of one name have in common
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
-        "known by": [("Student", "ID", "SIS Login ID"), ("Student", "ID", "SIS User ID")],
+        "known by": [("Student", "ID", "Section"), ("LastName", "FirstName", "ID"),
+                     ("Student", "ID", "SIS Login ID"), ("Student", "ID", "SIS User ID")],
         "id": ("SIS Login ID", "SIS User ID", "ID"), "name": ("Student",), "number": ("ID",),
+        "last": ("LastName",), "first": ("FirstName",),
         "login": ("SIS Login ID",), "sis": ("SIS User ID",), "section": ("Section",),
         "group": ("Group",),
     },
@@ -75,6 +77,7 @@ def read_export(content):
         if any(set(names) <= set(head) for names in columns["known by"]):
             lines = [dict(zip(head, map(str.strip, row))) for row in rows[1:]]
             students = [_student(it, columns, platform) for it in lines if not _is_no_one(it)]
+            students = _shorter(students) if platform == "moodle" else students
             break
     else:
         students = _plain(head, rows)
@@ -99,8 +102,9 @@ def _table(content):
 
 def _is_no_one(line):
     """Tell Canvas's rows that are no students: the points possible, and its test student."""
-    name = line.get("Student", "x")
-    return name.strip() in ("Points Possible", "Student, Test", "")
+    name = line.get("Student", line.get("LastName", "x")).strip()
+    is_test = (name, line.get("FirstName")) == ("Student", "Test")
+    return is_test or name in ("Points Possible", "Student, Test", "")
 
 
 def _student(line, columns, platform):
@@ -108,9 +112,15 @@ def _student(line, columns, platform):
         return next((line[it] for it in columns.get(field, ()) if line.get(it)), "")
 
     own = {field: first(field) for field in Student._fields if field in columns}
-    own["id"] = own["id"].split("@")[0] if platform == "moodle" else own["id"]
     own["name"] = own.get("name") or f"{first('last')}, {first('first')}".strip(", ")
     return Student(**{**own, "platform": platform})
+
+
+def _shorter(students):
+    """Call students by what stands before the @ of their addresses, if that tells them apart."""
+    short = [it.id.split("@")[0] for it in students]
+    twice = len({it.lower() for it in short}) < len(short)
+    return students if twice else [it._replace(id=name) for it, name in zip(students, short)]
 
 
 def _plain(head, rows):
@@ -159,10 +169,12 @@ def load(classroom):
     path = classroom.folder / "roster.csv"
     if not path.exists():
         return {}
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    head, *rows = _table(path.read_bytes()) or [[]]  # a spreadsheet writes it in its own way
+    if "id" not in head:
+        raise SystemExit(f"{path} has no column id (it has {', '.join(head[:8])})")
+    lines = [dict(zip(head, map(str.strip, row))) for row in rows if any(row)]
     known = Student._fields
-    return {row["id"]: Student(**{it: row.get(it) or "" for it in known}) for row in rows}
+    return {it["id"]: Student(**{name: it.get(name, "") for name in known}) for it in lines}
 
 
 def take(classroom, content):

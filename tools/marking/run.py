@@ -8,7 +8,7 @@ from nbgrader.api import Gradebook
 from tqdm import tqdm
 
 from . import cluster, keep, pool
-from .files import Problem, locked, note_problems, printable
+from .files import Problem, locked, note_problems, printable, problems
 from .one import Marked, Task, mark_one
 
 warnings.filterwarnings("ignore", module=r"nbgrader\.")  # SQLAlchemy's, of how nbgrader uses it
@@ -68,18 +68,37 @@ def mark(
                 most = total + pool.BESIDE
                 work = pool.in_processes(mark_one, tasks, workers, most, status.started)
             with contextlib.closing(work):
-                for task, marked in work:
-                    if isinstance(marked, str):
-                        marked = Marked(task.student, task.of, marked)
-                    why = _kept(classroom, lesson, gradebook, marked)
-                    results[task.student] = why
-                    status.done(task, why)
-        problems = [
-            Problem(it, why, _advice(classroom, lesson, it)) for it, why in results.items() if why
-        ]
-        if due:
-            note_problems(classroom, "mark", lesson, problems)
+                try:
+                    for task, marked in work:
+                        if isinstance(marked, str):
+                            marked = Marked(task.student, task.of, marked)
+                        why = _kept(classroom, lesson, gradebook, marked)
+                        results[task.student] = why
+                        status.done(task, why)
+                finally:
+                    _note(classroom, lesson, results)
         return results
+
+
+def _note(classroom, lesson, results):
+    """Note who failed now, or earlier and was not marked anew."""
+    before = {
+        it["student"]: it["reason"]
+        for it in problems(classroom)
+        if (it["step"], it["lesson"]) == ("mark", lesson.assignment)
+    }
+    found = before | results
+    here = set(classroom.students(lesson))
+    note_problems(
+        classroom,
+        "mark",
+        lesson,
+        [
+            Problem(it, why, _advice(classroom, lesson, it))
+            for it, why in found.items()
+            if why and it in here
+        ],
+    )
 
 
 def _advice(classroom, lesson, student):
