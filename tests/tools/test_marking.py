@@ -405,32 +405,48 @@ def test_other_numbers_are_refused_once_there_are_submissions(new_room, tmp_path
     assert "SOLUTION" not in text
 
 
+QUICKLY = 1  # the lesson that is always tried; the others take minutes
+
+
 @needs_sandbox
-@pytest.mark.skipif(not exercises.lesson_numbers(), reason="there are no exercises yet")
-def test_the_five_commands_mark_lesson_1(tmp_path):
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(it, marks=() if it == QUICKLY else pytest.mark.long)
+        for it in exercises.lesson_numbers()
+    ],
+)
+def test_the_five_commands_mark_a_lesson(tmp_path, number):
+    """A solved and an unsolved notebook go the whole way, with numbers of the class's own."""
+
     def command(*words):
         line = [sys.executable, "-m", "tools.marking", "--class", tmp_path / "class", *words]
         done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    release = command("assignment", "1", "--seed", "7").split(": ")[1].strip()
-    solved = exercises.variant(exercises.source(1), 7)
+    lesson = str(number)
+    release = command("assignment", lesson, "--seed", "7").split(": ")[1].strip()
+    solved = exercises.variant(exercises.source(number), 7)
+    name = os.path.basename(release)
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
-        archive.writestr("solved/exercises_01.ipynb", exercises.written(solved))
-        archive.write(release, "unsolved/exercises_01.ipynb")
-    command("collect", "1", "--from", tmp_path / "in.zip")
-    assert "2 marked anew, 0 of them failed" in command("mark", "1", "--workers", "2")
-    command("handback", "1")
+        archive.writestr(f"solved/{name}", exercises.written(solved))
+        archive.write(release, f"unsolved/{name}")
+    command("collect", lesson, "--from", tmp_path / "in.zip")
+    assert "2 marked anew, 0 of them failed" in command("mark", lesson, "--workers", "2")
+    command("handback", lesson)
     with open(tmp_path / "class" / "marks.csv", encoding="utf-8", newline="") as file:
         solved, unsolved = csv.DictReader(file)
-    points = float(solved["01 max"]) - sum(
+    points = float(solved[f"0{number} max"]) - sum(
         it.metadata.nbgrader.points
-        for it in exercises.source(1).cells
+        for it in exercises.source(number).cells
         if it.cell_type == "markdown" and it.metadata.get("nbgrader", {}).get("grade")
     )
-    assert (solved["01 status"], float(solved["total"])) == ("needs marking", points)
-    assert (unsolved["01 status"], float(unsolved["01 total"])) == ("done", 0)
+    assert (solved[f"0{number} status"], float(solved["total"])) == ("needs marking", points)
+    assert (unsolved[f"0{number} status"], float(unsolved["total"])) == ("done", 0)
+    pages = sorted(tmp_path.glob("class/feedback/*/*/*.html"))
+    assert [page.parts[-3] for page in pages] == ["solved", "unsolved"]
+    assert "waiting for your instructor" in pages[0].read_text(encoding="utf-8")
 
 
 def test_the_class_is_large_enough():

@@ -147,6 +147,11 @@ HUGE_MESSAGE = """
 from IPython.display import display
 display({"text/plain": "x" * (150 << 20)}, raw=True)
 """
+MANY_MESSAGES = """
+from IPython.display import display
+for _ in range(3):
+    display({"text/plain": "x" * (45 << 20)}, raw=True)
+"""
 BOUNDED = {
     "endless": (endless, "stopped after 8 seconds"),
     "deep_folders": (tries(DEEP), "did []"),
@@ -160,9 +165,10 @@ BOUNDED = {
     "long_answer": (long_answer, "300000 characters"),
     "many_cells": (many_cells, "cells; a notebook may have 1000"),
     "much_memory": (tries(MANY), "of memory in sum"),
+    "many_messages": (tries(MANY_MESSAGES), "its output was more than 100 MB"),
     "huge_message": (tries(HUGE_MESSAGE), None),  # the marker does not take it
 }
-FAIL = ("long_answer", "many_cells", "much_memory")
+FAIL = ("long_answer", "many_cells", "much_memory", "many_messages")
 ROOT_TOO = pytest.param(0, marks=pytest.mark.long)  # the class of test_marking.py is marked as root
 USERS = [65534, ROOT_TOO] if os.getuid() == 0 else [os.getuid()]
 
