@@ -14,7 +14,7 @@ CLASS ?= class
 SEED ?= 0
 WORKERS ?= 1
 MARKING = $(BIN)/python -m tools.marking --class "$$CLASS"
-export CLASS FILE FROM STUDENT  # the shell takes them as they are
+export CLASS DB FILE FROM STUDENT  # the shell takes them as they are
 FIRST := notebooks/01_what_is_a_learning_rate.ipynb
 
 help:  ## list the commands
@@ -66,7 +66,7 @@ site: .venv/.site  ## the course as web pages, from the stored notebooks, in _si
 	$(BIN)/python -m tools.site
 
 assignment: .venv/.marking  ## a class's own exercises: make assignment LESSON=1 SEED=7
-	$(MARKING) assignment "$(LESSON)" --seed="$(SEED)" --force "$(FORCE)"
+	$(MARKING) assignment "$(LESSON)" --seed="$(SEED)" --force "$(FORCE)" --db "$$DB"
 
 collect: .venv/.marking  ## what students handed in: make collect LESSON=1 FROM=folder-or-zip
 	$(MARKING) collect "$(LESSON)" --from "$$FROM"

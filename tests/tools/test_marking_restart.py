@@ -293,6 +293,46 @@ def test_marking_one_student_keeps_what_failed_with_others(room):
     assert "make points LESSON=1 STUDENT=corrupt QUESTION=... POINTS=..." in row["what to do"]
 
 
+@pytest.mark.skipif("MARKING_TEST_DB" not in os.environ, reason="no empty PostgreSQL database")
+def test_a_gradebook_in_postgresql_has_the_same_marks(room, tmp_path):
+    """Set MARKING_TEST_DB=postgresql://user@host/database to run it; it fills the database."""
+    students = {"perfect", "partly", "corrupt"}
+    other = Classroom(tmp_path / "other")
+    other.connect(os.environ["MARKING_TEST_DB"])
+    other.assign(pupils.write_assignment(tmp_path / "source"), 7)
+    for it in students:
+        path = other.file("submitted", LESSON, it)
+        path.parent.mkdir(parents=True)
+        shutil.copy(room.file("submitted", LESSON, it), path)
+    other = Classroom(other.folder)
+    assert not (other.folder / "gradebook.db").exists()
+    tables = []
+    for it in (room, other):
+        run.mark(it, LESSON, "sandboxed", only=students)
+        give(it, "perfect", 2.5)
+        feedback.hand_back(it, LESSON)
+        tables.append([row for row in marks.rows(it, LESSON) if row["student"] in students])
+    assert tables[0] == tables[1]
+    assert [row["status"] for row in tables[0]] == ["failed", "needs marking", "done"]
+    with pytest.raises(SystemExit, match="another class's gradebook"):
+        Classroom(tmp_path / "third").connect(other.gradebook)
+    with pytest.raises(SystemExit, match="use another CLASS"):
+        other.connect(other.gradebook + "x")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("mysql://x/y", "say it like DB=postgresql://user@host/database"),
+        ("postgresql://x@127.0.0.1:1/y", "needs a driver|does not answer"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused(tmp_path, url, why):
+    with pytest.raises(SystemExit, match=why):
+        Classroom(tmp_path / "class").connect(url)
+    assert not (tmp_path / "class" / "database.txt").exists()
+
+
 def test_two_commands_do_not_work_in_one_class(room):
     with files.locked(room), pytest.raises(SystemExit, match="Another command is at work"):
         run.mark(room, LESSON, "sandboxed")

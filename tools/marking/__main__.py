@@ -58,6 +58,7 @@ def _parser():
     part.set_defaults(do=do_look)
     part = _of_a_lesson(commands, "assignment", do_assignment)
     part.add_argument("--seed", type=_seed, default=0, help="the class's numbers")
+    part.add_argument("--db", default="", help="a PostgreSQL database for the gradebook")
     part.add_argument("--source", type=Path, help="a notebook of your own")
     _add_force(part)
     part = _of_a_lesson(commands, "collect", do_collect)
@@ -125,6 +126,8 @@ def do_assignment(room, chosen):
     if not chosen.source and chosen.lesson not in known:
         numbers = ", ".join(map(str, known))
         raise SystemExit(f"LESSON={chosen.lesson} has no exercises; there are {numbers}")
+    if chosen.db:
+        room.connect(chosen.db)
     source = chosen.source or exercises.lesson_path(chosen.lesson)
     path = room.assign(source, chosen.seed, force=chosen.force == "yes")
     print(f"Give this to your students: {path}")

@@ -5,22 +5,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+from nbgrader.api import Course, Gradebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins import ExportPlugin
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
 from tools import exercises
 
 from . import marks, restore, runner, sandbox
 
+DATABASE = "database.txt"  # where the gradebook is, if it is no file of the class's folder
 CONFIG = """# Written by `make assignment`: nbgrader's own buttons work as the course's commands do.
 import sys
 
 sys.path.insert(0, {root!r})
-from tools.marking.classroom import configuration
+from tools.marking.classroom import Classroom, configuration
 
 c.merge(configuration())
+c.CourseDirectory.db_url = Classroom({folder!r}).gradebook
 c.Exchange.root = {folder!r}  # not used, but nbgrader insists on one
 """
 
@@ -47,7 +51,40 @@ class Classroom:
 
     def __init__(self, folder):
         self.folder = Path(folder).resolve()
-        self.gradebook = f"sqlite:///{self.folder / 'gradebook.db'}"
+        note = self.folder / DATABASE
+        own = f"sqlite:///{self.folder / 'gradebook.db'}"
+        self.gradebook = note.read_text(encoding="utf-8").strip() if note.exists() else own
+
+    def connect(self, url):
+        """Keep the gradebook in a PostgreSQL database instead of a file; each class has its own.
+
+        The address may hold a password, so nobody else may read the file that keeps it.
+        """
+        if url == self.gradebook:
+            return
+        if not url.startswith("postgresql"):
+            raise SystemExit(f"DB={url}: say it like DB=postgresql://user@host/database")
+        if (self.folder / "submitted").exists():
+            raise SystemExit(f"{self.folder} has submissions, and a gradebook: use another CLASS")
+        try:
+            with Gradebook(url) as gradebook:
+                gradebook.db.merge(Course(id=""))  # that nbgrader takes to be there
+                gradebook.db.commit()
+                used = [it.name for it in gradebook.assignments]
+        except ImportError as error:
+            why = f'{error}: .venv/bin/pip install "psycopg[binary]"'
+            raise SystemExit(f"DB={url} needs a driver ({why})") from None
+        except SQLAlchemyError as error:
+            why = str(error).split("\n")[0][:200]
+            raise SystemExit(f"DB={url} does not answer ({why})") from None
+        if used:
+            words = f"DB={url} has another class's gradebook ({', '.join(used)}): make an empty one"
+            raise SystemExit(words)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        note = self.folder / DATABASE
+        note.touch(mode=0o600)
+        note.write_text(url, encoding="utf-8")
+        self.gradebook = url
 
     def command(self, name, lesson=None, **words):
         """Return one of the course's commands for this class, as it can be typed."""
