@@ -80,10 +80,10 @@ def some_unsolved(room, name):
     return set(unsolved)
 
 
-def beside(lesson):
+def beside(lesson, rounds=ROUNDS):
     """Print the time of a marked submission beside that of a bare kernel."""
     with tempfile.TemporaryDirectory() as folder:
-        room, name = room_with(folder, lesson, ROUNDS + 1)
+        room, name = room_with(folder, lesson, rounds + 1)
         first, *students = room.students(name)
         code = imports(exercises.source(lesson))
         marked(room, name, first)  # nbgrader's own imports
@@ -198,6 +198,7 @@ def main(words):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("lesson", nargs="?", default="1")
     parser.add_argument("crowd", nargs="?", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often one is marked")
     parser.add_argument("--dask", action="store_true", help="a local cluster of two workers")
     parser.add_argument("--students", type=int, default=0, help="how many the cluster marks")
     parser.add_argument("--both", type=int, default=0, help="how many are marked both ways first")
@@ -207,7 +208,7 @@ def main(words):
     if chosen.dask:
         by_dask(chosen.lesson, chosen.students, chosen.both)
         return
-    beside(chosen.lesson)
+    beside(chosen.lesson, chosen.rounds)
     if chosen.crowd:
         crowd(chosen.lesson, chosen.crowd)
 
