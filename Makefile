@@ -20,29 +20,36 @@ FIRST := notebooks/01_what_is_a_learning_rate.ipynb
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/'
 
+# What lessons 1 and 2 need. TensorFlow, by far the largest part, is installed while they are read.
+EARLY := jupyterlab ipywidgets jupyterquiz matplotlib scikit-learn tqdm
+
 # The stamps hold what was installed: a file that has only a new date is not installed again.
-.venv/.lab: requirements.txt
+.venv/.early: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one from python.org and try again."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cmp -s $< $@ || $(PIP) -c $< $(EARLY)
+	@cp $< $@
+
+.venv/.lab: requirements.txt .venv/.early
+	@cmp -s $< $@ || $(PIP) -r $<
 	@cp $< $@
 
 .venv/.test: requirements-test.txt .venv/.lab
-	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cmp -s $< $@ || $(PIP) -r $<
 	@cp $< $@
 
 .venv/.marking: requirements-marking.txt .venv/.lab
-	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cmp -s $< $@ || $(PIP) -r $<
 	@cp $< $@
 
 .venv/.site: requirements-site.txt .venv/.lab
-	@cmp -s $< $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@cmp -s $< $@ || $(PIP) -r $<
 	@cp $< $@
 
 lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
-	@test .venv/.lab -nt requirements.txt || { \
+	@cmp -s requirements.txt .venv/.lab || { \
 		echo "TensorFlow, for lessons 3 to 8, is installed while you read (what pip says: .venv/rest.log)."; \
-		($(PIP) -r requirements.txt && touch .venv/.lab) > .venv/rest.log 2>&1 & }
+		($(PIP) -r requirements.txt && cp requirements.txt .venv/.lab) > .venv/rest.log 2>&1 & }
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook executed
