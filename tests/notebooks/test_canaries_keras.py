@@ -626,7 +626,7 @@ def test_k15_a_function_is_read_when_an_update_is_compiled():
 @canary(
     "K16, P14",
     lesson=3,
-    said="In PyTorch's form the brake works at once: 0.19",
+    said="the lower rate applies to the old velocity as well, and the second step is only 0.19",
     sentence="momentum keeps the old rate in its velocity: with gradient 1, β = 0.9 and a drop "
     "from 1.0 to 0.1 the steps are 1.0 and 1.0, where PyTorch's form makes 1.0 and 0.19.",
     repair="correct the table and `utils.numpy_optimizers.momentum`.",
