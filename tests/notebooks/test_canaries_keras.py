@@ -312,7 +312,7 @@ def test_k7_a_schedule_can_be_assigned_later():
 @canary(
     "K7, after training",
     lesson=APPENDIX,
-    said="the old rate goes on while the new one is shown",
+    said="it goes on using the old rate, while the optimizer shows the new one",
     sentence="a schedule that is assigned once a model has trained is shown, but not used until "
     "the model is compiled again, whatever the optimizer was built with.",
     repair="if it is used at once now, drop the advice to compile again.",
@@ -517,7 +517,7 @@ def test_a_schedule_without_get_config_cannot_be_saved_nor_loaded_with_half_of_i
 @canary(
     "zero rate",
     lesson=4,
-    said="such as a layer's running means, still moves",
+    said="such as a layer's running means, still change",
     sentence="at a rate of zero, training still moves BatchNormalization's means.",
     repair="drop the bracket.",
 )
