@@ -69,12 +69,13 @@ def race_numbers(learning_rate, loss_scale, updates=60):
     ends = [np.nan_to_num(loss[-1], nan=np.inf, posinf=np.inf) for loss in losses]
     best = list(RACERS)[int(np.argmin(ends))]
     lost = [name for name, end in zip(RACERS, ends) if end > 1]
-    trouble = f" Worse off than at the start: {', '.join(lost)}." if lost else ""
+    trouble = f" The loss is now higher than at the start for {', '.join(lost)}." if lost else ""
     return {
         "paths": paths,
         "losses": losses,
         "summary": f"At η = {learning_rate:.3g} with the loss multiplied by {loss_scale:.3g}, "
-        f"<b>{best}</b> is lowest after {updates} updates, at {min(ends):.2g} of the start."
+        f"<b>{best}</b> has the lowest loss after {updates} updates, "
+        f"{min(ends):.2g} of what it was at the start."
         f"{trouble}",
     }
 

@@ -335,7 +335,7 @@ MUTANTS = {
         start, count = (1 - learning_rate * curvature) * start, count + 1
     return count
 """,
-            says="On the other side is not there",
+            says="A negative x can still be far away",
         ),
         "no_size_of_the_multiplier": Mutant(
             "the multiplier is positive",
@@ -351,7 +351,7 @@ MUTANTS = {
         return 1
     return np.ceil(np.log(tolerance / distance) / np.log(factor))
 """,
-            says="take its size before the logarithm",
+            says="take its absolute value before the logarithm",
         ),
         "always_arrives": Mutant(
             "the formula holds for every learning rate",
