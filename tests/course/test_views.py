@@ -198,7 +198,7 @@ def test_race_shows_who_minds_the_loss_scale():
         np.testing.assert_allclose(plain[indifferent], scaled[indifferent], rtol=1e-3)
     for scaling in (sgd, momentum):
         assert not scaled[scaling][-1] < 1
-    assert "Worse off than at the start: SGD" in optimizers.race_numbers(0.6, 1.0)["summary"]
+    assert "higher than at the start for SGD" in optimizers.race_numbers(0.6, 1.0)["summary"]
 
 
 def test_show_carries_the_sentence(capsys, monkeypatch):
