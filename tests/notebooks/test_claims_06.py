@@ -81,18 +81,23 @@ def test_when_no_rate_helps_preprocess_input_changes_an_array_in_place():
     assert untouched.max() == 255
 
 
-def test_when_no_rate_helps_standardising_spoilt_features_brings_a_third_back_at_most(garments):
+@pytest.mark.long
+def test_when_no_rate_helps_standardising_spoilt_features_brings_less_than_half_back(garments):
+    """The lesson once said "a third of the pictures at most": 192 were tried, not all 400."""
     clothing, parts = garments
+    found = []
     for change in (lambda ready: (ready + 1) * 127.5, preprocess_input):
         spoilt = []
         for stream, (_, labels) in zip((clothing.train, clothing.validation), parts):
-            pixels = np.concatenate([images for images, _ in stream.take(6)])
+            pixels = np.concatenate([images for images, _ in stream])
             x = extract_features(clothing.backbone, pixels, change, progress=False)
             spoilt.append((x, labels[: len(x)]))
         scale = StandardScaler().fit(spoilt[0][0])
         model = LogisticRegression(C=0.1, max_iter=2000)
         model.fit(scale.transform(spoilt[0][0]), spoilt[0][1])
-        assert 0.15 < model.score(scale.transform(spoilt[1][0]), spoilt[1][1]) < 0.4
+        found.append(model.score(scale.transform(spoilt[1][0]), spoilt[1][1]))
+    assert 0.2 < min(found) < max(found) < 0.5
+    assert max(found) > 0.4
 
 
 # --- the gap ----------------------------------------------------------------------------------
@@ -178,8 +183,7 @@ def softmax_head(garments):
     """Return the gradient and the curvature of the decayed head's loss, as in the lesson."""
     _, ((x, y), _) = garments
     inputs = np.hstack([x, np.ones((len(x), 1))]).astype(float)
-    wanted, pull = np.eye(10)[y], np.full((inputs.shape[1], 1), 0.02)
-    pull[-1] = 0
+    wanted, pull = np.eye(10)[y], 0.02
 
     def probabilities(weights):
         logits = inputs @ weights
@@ -203,15 +207,30 @@ def softmax_head(garments):
     return inputs, gradient, curvature
 
 
+def walked(gradient, bound, updates):
+    """Return where the lesson's walk to the bottom has arrived."""
+    weights, velocity = np.zeros((257, 10)), np.zeros((257, 10))
+    for _ in range(updates):
+        velocity = 0.9 * velocity - 8 / bound * gradient(weights)
+        weights += velocity
+    return weights
+
+
+def test_the_head_obeys_lesson_2_its_walk_arrives_at_the_bottom(garments):
+    """A slower walk once left a slope of 1e-3, and a limit that was 1.1 % too low."""
+    inputs, gradient, curvature = softmax_head(garments)
+    bound = np.linalg.eigvalsh(inputs.T @ inputs / len(inputs))[-1] / 2 + 0.02
+    bottom, beyond = (walked(gradient, bound, updates) for updates in (300, 400))
+    assert np.abs(gradient(bottom)).max() < 1e-6
+    assert curvature(bottom) == pytest.approx(curvature(beyond), rel=1e-4)
+
+
 def test_the_head_obeys_lesson_2_from_far_starts_too(garments):
     """Softmax is kind: from starts near and far, 0.99 of the limit ends at the one bottom."""
     inputs, gradient, curvature = softmax_head(garments)
     bound = np.linalg.eigvalsh(inputs.T @ inputs / len(inputs))[-1] / 2 + 0.02
-    weights, velocity = np.zeros((257, 10)), np.zeros((257, 10))
-    for _ in range(300):
-        velocity = 0.95 * velocity - 4 / bound * gradient(weights)
-        weights += velocity
-    bottom, limit = weights, 2 / curvature(weights)
+    bottom = walked(gradient, bound, 300)
+    limit = 2 / curvature(bottom)
     for scale in (0.0, 0.1, 1.0):
         weights = np.random.default_rng(1).normal(size=(257, 10)) * scale
         assert curvature(weights, 30) <= bound * (1 + 1e-9)
@@ -223,7 +242,7 @@ def test_the_head_obeys_lesson_2_from_far_starts_too(garments):
     weights = bottom + 1e-6 * np.random.default_rng(2).normal(size=bottom.shape)
     for _ in range(1500):
         weights = weights - 1.02 * limit * gradient(weights)
-    assert np.linalg.norm(weights - bottom) > 0.1  # above the limit it leaves even from there
+    assert np.linalg.norm(weights - bottom) > 0.02  # above the limit it leaves even from there
 
 
 def test_the_head_obeys_lesson_2_it_does_not_fly_apart_below_1_over_decay(garments):
@@ -233,7 +252,7 @@ def test_the_head_obeys_lesson_2_it_does_not_fly_apart_below_1_over_decay(garmen
         weights, sizes = np.full((257, 10), 0.01), []
         for _ in range(400):
             weights = weights - rate * gradient(weights)
-            sizes.append(np.abs(weights[:-1]).max())  # the offsets aren't decayed, and travel
+            sizes.append(np.abs(weights).max())
         largest[rate] = sizes[199], sizes[-1]
     assert largest[0.6][1] < 10
     assert largest[98.0][1] < 1.2 * largest[98.0][0]  # large, and no larger later
@@ -284,6 +303,49 @@ class OwnCall(keras.Model):
 def test_two_switches_where_training_false_holds(build, counts):
     """The lesson once said that the argument is overridden "when a model is nested"."""
     assert counts_in_fit(build) == counts
+
+
+def test_two_switches_a_frozen_base_with_dropout_gives_other_features_each_time():
+    """The lesson once said that any frozen base gives the same features every time."""
+    keras.utils.set_random_seed(0)
+    base = keras.Sequential([keras.Input((8,)), keras.layers.Dropout(0.5)])
+    base.trainable = False
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(base(inputs, training=False)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x, y = np.random.default_rng(0).normal(size=(64, 8)), np.zeros(64)
+    first, second = model.fit(x, y, epochs=2, shuffle=False, verbose=0).history["loss"]
+    assert abs(first - second) > 1e-3
+    assert model.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+def test_two_switches_unfreeze_does_not_look_into_layers_of_ones_own():
+    class Wrapper(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.norm = keras.layers.BatchNormalization()
+
+        def call(self, inputs):
+            return self.norm(inputs)
+
+    plain = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()])
+    within = keras.Sequential([keras.Input((2,)), plain])
+    wrapped = keras.Sequential([keras.Input((2,)), Wrapper()])
+    found = [len(batch_normalizations(model)) for model in (plain, within, wrapped)]
+    assert found == [1, 1, 0], "if the last is found, too, the lesson may promise more"
+
+
+@pytest.mark.parametrize(("batch_size", "moves"), [(32, True), (10, False)])
+def test_what_is_trained_freezing_needs_compile_on_batches_of_the_same_size(batch_size, moves):
+    keras.utils.set_random_seed(0)
+    base = keras.layers.Dense(4)
+    model = keras.Sequential([keras.Input((3,)), base, keras.layers.Dense(2)])
+    x, y = np.random.default_rng(0).normal(size=(32, 3)), np.arange(32) % 2
+    model.compile(keras.optimizers.SGD(0.1), LOSS)
+    model.fit(x, y, verbose=0)
+    base.trainable, before = False, base.get_weights()[0]
+    model.fit(x[:batch_size], y[:batch_size], batch_size=batch_size, verbose=0)
+    assert (not np.array_equal(before, base.get_weights()[0])) == moves
 
 
 def unfrozen(epochs_before, batch_size=32, optimizer=None):
