@@ -4,9 +4,11 @@ A test is named after the lesson and after the sentence it holds. That each pati
 and cured with several seeds is in tests/course/test_clinic.py.
 """
 
+import ast
 import functools
 
 import keras
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,9 +16,10 @@ from claims import fallen_for_traps
 from conftest import ROOT
 from keras.optimizers import schedules
 
-from course import clinic
+from course import clinic, quiz
 from course.clinic.models import data
 from lrsweep import CurvatureMeter
+from tools import rules
 from utils.first_sweep import first_sweep
 
 STEM = "08_the_learning_rate_clinic"
@@ -32,7 +35,33 @@ def patient(name, seed):
 
 
 def test_lesson_8_no_trap_is_called_right():
-    assert fallen_for_traps(STEM, at_least=8) == []
+    assert fallen_for_traps(STEM, at_least=3) == []
+
+
+def diagnoses():
+    """Return the arguments of each `diagnose` in the stored lesson: letter, answer, traps."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    trees = [ast.parse(cell.source) for cell in rules.code_cells(notebook)]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    mine = [call for call in calls if ast.unparse(call.func) == "diagnose"]
+    return [tuple(map(ast.literal_eval, call.args)) for call in mine]
+
+
+def test_lesson_8_each_patient_is_diagnosed_by_its_own_name_and_a_check_that_is_offered():
+    answers = {letter: answer for letter, answer, *_ in diagnoses()}
+    assert {letter: answer.partition(", ")[0] for letter, answer in answers.items()} == (
+        clinic.LETTERS
+    )
+    assert len({answer.partition(", ")[2] for answer in answers.values()}) == 10
+
+
+@pytest.mark.parametrize("found", diagnoses(), ids=lambda it: it[0])
+def test_lesson_8_a_diagnosis_takes_the_right_answer_and_no_trap(found, capsys):
+    letter, answer, *rest = found
+    for guess, right in ((answer, True), *((trap, False) for trap in (rest or [{}])[0])):
+        quiz.predict(letter, guess)
+        quiz.compare(letter, (answer, answer.replace(", ", ",")), traps=(rest or [None])[0])
+        assert ("Well predicted" in capsys.readouterr().out) == right
 
 
 # --- ward 1 --------------------------------------------------------------------------------------
