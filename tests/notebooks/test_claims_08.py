@@ -102,10 +102,10 @@ def test_lesson_8_d_keras_computes_in_whole_numbers_and_a_float_mends_it():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_lesson_8_e_a_larger_rate_makes_the_curve_better_and_nothing_else(seed):
+def test_lesson_8_e_three_times_the_rate_makes_the_curve_better_and_nothing_else(seed):
     e = patient("E", seed)
     _, faster = e.fresh(build=lambda: e.build(lambda: keras.optimizers.Adam(0.01)))
-    assert faster["loss"][-1] < 0.9 * e.history["loss"][-1]
+    assert faster["loss"][-1] < 0.97 * e.history["loss"][-1]
     assert max(faster["val_accuracy"]) < 0.15
 
 
@@ -135,13 +135,14 @@ def test_lesson_8_the_formula_of_the_floor_is_exact_for_gaussian_inputs(rate):
 # --- ward 3 and 4 --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["J", "K", "L", "M"])
-def test_lesson_8_the_trouble_begins_where_the_second_part_does(name):
-    seen, place = patient(name, 1), {"J": 10, "K": 15, "L": 3, "M": 10}[name]
-    losses = seen.history["loss"]
-    assert (
-        np.ptp(losses[place:]) < 1e-3 if name == "J" else losses[place] > 1.05 * losses[place - 1]
-    )
+@pytest.mark.parametrize(("name", "place"), [("J", 10), ("K", 15), ("M", 10), ("L", 4)])
+def test_lesson_8_the_trouble_begins_where_the_second_part_does_in_l_an_epoch_later(name, place):
+    losses = patient(name, 1).history["loss"]
+    if name == "J":
+        assert np.ptp(losses[place:]) < 1e-3
+    else:
+        assert losses[place] > 1.4 * losses[place - 1]
+        assert losses[place - 1] < 1.05 * losses[place - 2]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
