@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import random
+import threading
 
 import numpy as np
 
@@ -12,9 +13,21 @@ THREADS = (
 )
 
 
+_ONE_AT_A_TIME = threading.RLock()
+
+
 @contextlib.contextmanager
 def as_before():
-    """Put the random states of Python, NumPy, Keras and TensorFlow back at the end."""
+    """Put the random states of Python, NumPy, Keras and TensorFlow back at the end.
+
+    They belong to the whole process, so a call from another thread waits until then.
+    """
+    with _ONE_AT_A_TIME, _random_states():
+        yield
+
+
+@contextlib.contextmanager
+def _random_states():
     kept = random.getstate(), np.random.get_state()
     with _seeds_of_keras():
         try:

@@ -899,6 +899,20 @@ def test_threads_are_refused():
         sweep(builder(kind=OwnStep), executor=Threads())
 
 
+def test_calls_from_two_threads_wait_for_each_other():
+    ended = threading.Event()
+
+    def other():
+        with _surroundings.as_before():
+            ended.set()
+
+    thread = threading.Thread(target=other, daemon=True)
+    with _surroundings.as_before(), _surroundings.as_before():  # one thread may nest them
+        thread.start()
+        assert not ended.wait(0.1)
+    assert ended.wait(10)
+
+
 @pytest.mark.parametrize("kind", mostly_long([keras.Model, OwnStep], keras.Model))
 def test_random_numbers_go_on_as_if_nothing_had_been(kind):
     def numbers():
