@@ -345,6 +345,15 @@ def test_a_user_name_of_blackboard_is_whole(room, of, tmp_path, case):
     assert all(who(room, it).endswith(f"_{it}") for it in wanted)
 
 
+def test_moodle_writes_the_group_before_the_name(room, of, tmp_path):
+    roster.take(room, b"First name,Last name,Email address\nAnn,Berg,a@x.y\nBo,Berg-Ek,b@x.y\n")
+    places = ["Tutorial A-Ann Berg_7", "Group-B-Bo Berg-Ek_8", "Tutorial A-Cleo Ek_9"]
+    files = {f"{it}_assignsubmission_file/exercises_01.ipynb": of(it) for it in places}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert {it: who(room, it) for it in result.done} == {"a": places[0], "b": places[1]}
+    assert len(result.unclear) == 1
+
+
 def test_a_number_is_enough_for_a_name_that_lost_letters(room, of, tmp_path):
     roster.take(room, CANVAS_CLASS.encode())
     files = {"smithzo_13_1_exercises_01.ipynb": of("zoe"), "berganna_11_2_x.ipynb": of("anna")}
@@ -589,6 +598,7 @@ def test_a_roster_is_read_as_it_is_exported(room, content, wanted):
         (b"id,name\n", "nobody"),
         (b"a,A\nA,B\n", "more than once"),
         (b",x\n", "no id"),
+        (b"PK\x03\x04", "Excel file"),
     ],
 )
 def test_a_roster_that_cannot_be_used_is_refused(room, content, why):

@@ -282,6 +282,22 @@ def test_points_by_hand_where_the_notebook_could_not_be_run(room, tmp_path, caps
             give(question, points)
 
 
+def test_what_a_person_should_read_first_is_told(room, tmp_path, capsys):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS), room, LESSON)
+    marked(room, {})
+    for student, change in {"anna": {"suspicious": ["an answer x"]}, "bert": {"of": ""}}.items():
+        path = room.file("autograded", LESSON, student)
+        nb = nbformat.read(path, as_version=4)
+        nb.metadata.marking |= change
+        nbformat.write(nb, path)
+    feedback.hand_back(room, LESSON)
+    asked = {row["student"]: row["reason"] for row in files.problems(room)}
+    assert set(asked) == {"anna", "bert"}
+    assert "an answer x" in asked["anna"]
+    assert "not marked yet" in asked["bert"]
+    assert "anna: an answer x" in capsys.readouterr().out
+
+
 def test_a_roster_that_a_spreadsheet_saved_is_read(room):
     roster.take(room, b"id,name\nanna,Anna\n")
     path = room.folder / "roster.csv"

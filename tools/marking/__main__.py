@@ -34,6 +34,8 @@ from .files import printable
 from .report import report
 from .run import mark
 
+FOLDER = "the class's folder"
+
 
 def main(arguments=None):
     """Run one command."""
@@ -52,10 +54,9 @@ def main(arguments=None):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m tools.marking")
-    parser.add_argument("--class", dest="folder", default="class", help="the class's folder")
+    parser.add_argument("--class", dest="folder", default="class", help=FOLDER)
     commands = parser.add_subparsers(dest="command", required=True)
-    part = commands.add_parser("look", epilog="Whatever else you say is handed on to JupyterLab.")
-    part.set_defaults(do=do_look)
+    _command(commands, "look", do_look, epilog="What else you say is handed on to JupyterLab.")
     part = _of_a_lesson(commands, "assignment", do_assignment)
     part.add_argument("--seed", type=_seed, default=0, help="the class's numbers")
     part.add_argument("--db", default="", help="a PostgreSQL database for the gradebook")
@@ -69,8 +70,7 @@ def _parser():
     part = _of_a_lesson(commands, "remove", do_remove)
     part.add_argument("--student", default="")
     part.add_argument("--file", default="")
-    part = commands.add_parser("roster")
-    part.set_defaults(do=do_roster)
+    part = _command(commands, "roster", do_roster)
     part.add_argument("--from", dest="origin", required=True)
     part = _of_a_lesson(commands, "mark", do_mark)
     part.add_argument("--workers", type=_workers, default=1)
@@ -91,9 +91,15 @@ def _parser():
     return parser
 
 
-def _of_a_lesson(commands, name, do):
-    part = commands.add_parser(name)
+def _command(commands, name, do, **words):
+    part = commands.add_parser(name, **words)
     part.set_defaults(do=do)
+    part.add_argument("--class", dest="folder", default=argparse.SUPPRESS, help=FOLDER)
+    return part
+
+
+def _of_a_lesson(commands, name, do):
+    part = _command(commands, name, do)
     part.add_argument("lesson", type=_lesson, help="the lesson's number")
     return part
 

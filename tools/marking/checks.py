@@ -35,6 +35,8 @@ def failed(nb):
 def _said(out, source):
     words = str(out.evalue).strip().split("\n")[0]
     words = words if out.ename == "AssertionError" else f"{out.ename}: {words}"
+    if out.ename == "KeyboardInterrupt":
+        words = "it took more time than a cell may"
     if re.match(r".* should be .*, yours is ", words):
         words = words.partition(" should be ")[0] + ": another value"
     traceback = COLOUR.sub("", "\n".join(out.traceback))

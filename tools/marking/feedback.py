@@ -178,7 +178,17 @@ def _to_look_at(rows):
         for row in rows
         if row.get("too much")
     ]
-    return late + much
+    doubt = [
+        Problem(row["student"], row["notes"], "read it: its points go out like any other's")
+        for row in rows
+        if row["status"] == marks.SUSPICIOUS
+    ]
+    unmarked = [
+        Problem(row["student"], row["notes"], "then hand back again")
+        for row in rows
+        if row["status"] == marks.WAITING and "total" not in row
+    ]
+    return late + much + doubt + unmarked
 
 
 def make_page(task):

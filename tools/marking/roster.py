@@ -85,6 +85,8 @@ def read_export(content):
 
 
 def _table(content):
+    if content.startswith(b"PK"):
+        raise SystemExit("the roster is an Excel file (or a zip file): save it as CSV")
     for code in (
         ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
     ):
@@ -240,9 +242,18 @@ def matches(students, found):
     by_id = [it for it in students if ids & _ids(it, found.platform)]
     if by_id:
         return by_id
-    wanted = plain(found.name)
-    by_name = [it for it in students if wanted and plain(it.name) == wanted]
-    return by_name or [it for it in students if wanted and _run_together(it) == "".join(wanted)]
+    for wanted in filter(None, map(plain, _names(found))):
+        by_name = [it for it in students if plain(it.name) == wanted]
+        by_name = by_name or [it for it in students if _run_together(it) == "".join(wanted)]
+        if by_name:
+            return by_name
+    return []
+
+
+def _names(found):
+    """Return what a person may be called; Moodle writes the group and a hyphen before it."""
+    parts = found.name.split("-") if found.platform == "moodle" else [found.name]
+    return ["-".join(parts[first:]).strip() for first in range(len(parts))]
 
 
 def of_user(students, user):
@@ -272,7 +283,7 @@ def contradiction(student, found):
     own = _ids(student, found.platform)
     if student.platform == found.platform and student.number and found.id not in own:
         return f"it has the name of {student.id}, but the number {found.id}"
-    if student.name and found.name and not _alike(student, found.name):
+    if student.name and found.name and not any(_alike(student, it) for it in _names(found)):
         return f"it has the number of {student.id} ({student.name}), but the name {found.name}"
     return ""
 
