@@ -321,6 +321,18 @@ def test_remote_pictures_are_no_pictures():
     assert "![i](attachment:i.png)" in clean.text("![i](attachment:i.png)")
 
 
+def test_what_was_printed_is_one_text_whenever_it_was_sent():
+    def stream(text, name="stdout"):
+        return nbformat.v4.new_output("stream", text=text, name=name)
+
+    shown = nbformat.v4.new_output("display_data", data={"text/plain": "x"})
+    sent = [stream("1a: right."), stream("\n"), shown, copy.deepcopy(shown), stream("b")]
+    sent += [stream("c", "stderr"), stream("d")]
+    cell = nbformat.v4.new_code_cell("", outputs=sent)
+    clean.notebook(nbformat.v4.new_notebook(cells=[cell]))
+    assert [it.get("text", "-") for it in cell.outputs] == ["1a: right.\n", "-", "-", "b", "c", "d"]
+
+
 def test_without_a_sandbox_marking_refuses_unless_told_to_trust(monkeypatch):
     monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
     for word in ("", "yes", "true"):

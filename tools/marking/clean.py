@@ -1,6 +1,7 @@
 """Keep of a submission what a browser may show: text, plots, and no script."""
 
 import re
+from itertools import groupby
 
 from nbgrader.utils import is_grade, is_solution
 
@@ -15,12 +16,27 @@ def notebook(nb):
     """Clean the outputs of all cells, and the text that the student wrote, in place."""
     for cell in nb.cells:
         if cell.cell_type == "code":
-            cell.outputs = [kept for out in cell.outputs[:OUTPUTS] if (kept := output(out, cell))]
+            outputs = joined(cell.outputs)[:OUTPUTS]
+            cell.outputs = [kept for out in outputs if (kept := output(out, cell))]
         elif is_solution(cell) or cell.id.startswith("extra-"):
             attach = cell.get("attachments", {})
             kept = {name: pictures(it) for name, it in attach.items() if isinstance(it, dict)}
             cell.attachments = {name: it for name, it in kept.items() if it}
             cell.source = without_missing(text(cell.source), cell.attachments)
+
+
+def joined(outputs):
+    """Return outputs of which no two that follow each other are of the same stream.
+
+    When the kernel sends what was printed is a matter of chance.
+    """
+    result = []
+    for name, group in groupby(outputs, lambda it: it.get("name") or id(it)):
+        first, *rest = group
+        if rest:
+            first.text = "".join(it.text for it in (first, *rest))
+        result.append(first)
+    return result
 
 
 def text(source):
