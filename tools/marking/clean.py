@@ -31,7 +31,7 @@ def joined(outputs):
     When the kernel sends what was printed is a matter of chance.
     """
     result = []
-    for name, group in groupby(outputs, lambda it: it.get("name") or id(it)):
+    for _, group in groupby(outputs, lambda it: it.get("name") or id(it)):
         first, *rest = group
         if rest:
             first.text = "".join(it.text for it in (first, *rest))
