@@ -1,6 +1,7 @@
 """Every file that was found to be a student's, with its time: `collected.csv`."""
 
 import csv
+from collections import defaultdict
 
 from .files import as_csv, write_whole
 
@@ -23,6 +24,12 @@ def of(classroom, lesson, student):
     """Return a student's rows of a lesson."""
     rows = taken(classroom)
     return [it for it in rows if (it["lesson"], it["student"]) == (lesson.number, student)]
+
+
+def by_student(classroom, lesson):
+    """Return the row of the file that counts, by student."""
+    rows = [it for it in taken(classroom) if it["taken"] and it["lesson"] == lesson.number]
+    return {it["student"]: it for it in rows}
 
 
 def row_of(lesson, student, found, chosen):
@@ -51,15 +58,18 @@ def note(classroom, lesson, rows):
     for row in taken(classroom):
         same = row["lesson"] == lesson.number and row["student"] in fresh
         (mine if same else others).append(row)
-    new = []
+    new, known = [], defaultdict(list)
+    for row in mine:
+        known[row["student"]].append(row)
     for row in rows:
-        before = [it for it in mine if _is_same(it, row)]
+        before = [it for it in known[row["student"]] if _is_same(it, row)]
         was = "".join(it["taken"] for it in before)[:3] if row["student"] not in settled else ""
         new.append(_as_first_seen({**row, "taken": row["taken"] or was}, before))
+    same = {(row["student"], row["digest"]) for row in rows if row["digest"]}
     kept = [
         {**row, "taken": "" if row["student"] in settled else row["taken"]}
         for row in mine
-        if _name(row) not in names and not any(_is_same(row, it) for it in rows)
+        if _name(row) not in names and (row["student"], row["digest"]) not in same
     ]
     text = as_csv(COLUMNS, others + kept + new)
     write_whole(classroom, classroom.folder / "collected.csv", text)

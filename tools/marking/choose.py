@@ -69,17 +69,15 @@ def _about(found, blank, order, chosen):
     return f"{found.file.place} is {when}, but {what}"
 
 
-def better(chosen, student, classroom, lesson):
+def better(chosen, row, student, classroom, lesson):
     """Return why the file that was taken earlier stays, or an empty text.
 
     It stays if the new one is older, or is damaged and has another name. (Under the same name the
     student has changed the file.)
     """
-    rows = [it for it in attempts.of(classroom, lesson, student) if it["taken"]]
-    path = classroom.file("submitted", lesson, student)
-    if not rows or not path.exists() or rows[0]["file"] == chosen.file.place:
+    path, place = classroom.file("submitted", lesson, student), chosen.file.place
+    if not row or not path.exists() or row["file"] == place:
         return ""
-    row, place = rows[0], chosen.file.place
     if chosen.damaged and row["digest"] == digest(path.read_bytes()):
         try:
             lessons.lesson_of(classroom, path.read_bytes())

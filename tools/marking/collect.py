@@ -76,16 +76,19 @@ def collect(origin, classroom, lesson):
         found = list(_candidates(origin, classroom, lesson, result))
         by_student = _by_student(found, classroom, lesson, result)
         rows = []
+        said = decisions.latest(classroom, lesson)
+        before = attempts.by_student(classroom, lesson)
         for student, files in sorted(by_student.items()):
+            known = said.get(student), before.get(student)
             try:
-                rows += _take(files, student, classroom, lesson, result)
+                rows += _take(files, student, classroom, lesson, result, known)
             except Exception as error:
                 reason = f"could not be stored ({type(error).__name__}: {error})"
                 result.unclear.append(Problem(student, reason, "collect again"))
         attempts.note(classroom, lesson, rows)
         have = set(classroom.students(lesson))
         known = roster.load(classroom)
-        result.told += _without(result, known.values(), have)
+        result.told += _without(result, known.values(), have, roster.head(classroom))
         result.told += roster.strangers(classroom, lesson)
         result.earlier = sorted(have - set(result.done) - {it.student for it in result.unclear})
         asked = {it.student for it in (*result.unclear, *result.told)}
@@ -94,11 +97,15 @@ def collect(origin, classroom, lesson):
     return result
 
 
-def _without(result, known, have):
+class _Out(NamedTuple):
+    problem: Problem
+    whose: layouts.Whose
+
+
+def _without(result, known, have, head):
     """Return the problems of those who handed in something, but nothing that can be marked."""
-    found = {}
-    for it in result.out:
-        whose = layouts.whose(it.student)
+    found, out = {}, [_Out(it, layouts.whose(it.student)) for it in result.out]
+    for it, whose in blackboard.resolved(out, known, head):
         who = roster.matches(known, whose)
         if len(who) == 1 and who[0].id not in have and not roster.contradiction(who[0], whose):
             found.setdefault(who[0].id, []).append(f"{it.student}: {it.reason}")
@@ -255,9 +262,12 @@ def identities(raws):
     return names
 
 
-def _take(files, student, classroom, lesson, result):
-    """Keep the file of a student that counts; return a row of `collected.csv` for each file."""
-    decision = decisions.latest(classroom, lesson).get(student)
+def _take(files, student, classroom, lesson, result, known):
+    """Keep the file of a student that counts; return a row of `collected.csv` for each file.
+
+    `known` is what a person said about the student's file, and the row of the file that counts.
+    """
+    decision, before = known
     choice = choose.choose(files, decision, classroom, lesson)
     for it, why in choice.ask:
         reason = f"{it.file.place}: {why}"
@@ -268,7 +278,7 @@ def _take(files, student, classroom, lesson, result):
         if decision:
             result.done[student] = f"unchanged{choice.words}"
         return choose.rows(files, student, lesson, None) if not decision else []
-    kept = "" if decision else choose.better(chosen, student, classroom, lesson)
+    kept = "" if decision else choose.better(chosen, before, student, classroom, lesson)
     if kept:
         result.done[student] = f"unchanged: {kept}"
         if chosen.damaged:

@@ -70,8 +70,12 @@ def lesson_of(classroom, content):
 def is_blank(classroom, lesson, content):
     """Tell whether a notebook holds nothing but what its lesson's release holds."""
     path = classroom.file("release", lesson)
-    released = {_bare(it.source) for it in nbformat.read(path, as_version=4).cells}
-    return _read(content)[0] - {""} <= released
+    return _read(content)[0] - {""} <= _all_texts(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(64)
+def _all_texts(path, changed):
+    return {_bare(it.source) for it in nbformat.read(path, as_version=4).cells}
 
 
 def _read(content):
