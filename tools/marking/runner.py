@@ -79,7 +79,14 @@ class RunInSandbox(Execute):
         manager.transport = "ipc"
         manager.ip = INSIDE if self._sandboxed else str(self._folder / "kernel")
         manager.connection_file = str(self._folder / "kernel.json")
-        manager.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE)
+        new = manager.client
+
+        def client(**options):
+            made = new(**options)
+            made.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE)  # before its sockets are made
+            return made
+
+        manager.client = client
         return manager
 
     @property
