@@ -29,7 +29,8 @@ class Trial(NamedTuple):
     losses : array of shape (updates,)
         Of the mini-batches; it ends before the first that is not a finite number.
     held_out : list of float
-        The loss on held-out examples, now and then.
+        The loss on held-out examples, now and then; with BatchNormalization, at the end once more
+        with their own mean and variance, since moving averages may not have settled by then.
     lost : bool
         Whether a loss was not a finite number.
     averages : tuple of two floats, or None
@@ -116,7 +117,10 @@ class Trials:
             losses.append(loss)
             if number in pauses:
                 held_out.append(self._held_out_loss())
-        averages = None if lost or not moving_averages(self.model) else self._both_modes()
+        averages = None
+        if not lost and moving_averages(self.model):
+            averages = self._both_modes()
+            held_out += self._held_out_as_in_fit()
         patient.kept.put_back()
         return Trial(rate, np.array(losses or [math.inf]), held_out, lost, averages)
 
@@ -143,8 +147,16 @@ class Trials:
         known = isinstance(logs, dict) and "loss" in logs
         return float(np.asarray(logs["loss"])) if known else math.nan
 
+    def _held_out_as_in_fit(self):
+        """Return [the loss of held-out examples as `fit` would see them], at a rate of 0."""
+        patient = self.patient
+        if patient.held_out is None:
+            return []
+        parts = patient.held_out.rows(slice(0, EVALUATED))
+        return [self._evaluated(patient.training.step, parts)]
+
     def _both_modes(self):
-        """Return the loss of the sample as `fit` sees it and as it's predicted, without update."""
+        """Return the loss of the sample as `fit` sees it and as it's predicted, at a rate of 0."""
         patient = self.patient
         patient.set_rate(0.0)
         predicted = self._evaluated(self._predict_train, patient.sample)

@@ -354,7 +354,7 @@ def test_trials_tell_too_large_too_small_and_noise_apart(name):
 def test_trials_train_as_fit_would_and_leave_nothing():
     model = trained(network(optimizers.Adam(0.01)), epochs=2)
     before = state(model)
-    with patient(model) as one:
+    with patient(model, deadline=time.monotonic() + 600) as one:  # on a busy computer, too
         trial = one.trials.at(1.0)
         assert one.trials.at(1.0) is trial
         assert state(model) == before
@@ -369,6 +369,17 @@ def test_labels_that_have_nothing_to_do_with_the_inputs():
     for y, verdict in ((Y, "healthy"), (mixed, "ALARM")):
         data = ((X[:120], y[:120]), (X[120:], y[120:]))
         assert measured(of_rate.labels, network(), *data, planned=60).verdict == verdict
+
+
+def test_labels_are_not_blamed_for_averages_that_have_not_settled():
+    (x, y), (x_out, y_out) = (100 * X[:120] + 500, Y[:120]), (100 * X[120:] + 500, Y[120:])
+    mixed = np.random.default_rng(5).permutation(Y)
+    hidden = [layers.BatchNormalization(momentum=0.999), layers.Dense(8, "relu")]
+    for train, held_out, verdict in ((y, y_out, "healthy"), (mixed[:120], mixed[120:], "ALARM")):
+        with patient(network(hidden=hidden), (x, train), (x_out, held_out), planned=60) as one:
+            found = of_rate.labels(one)
+            assert one.trials.at(1.0).averages[1] > one.guess  # predicted, training examples, too
+        assert found.verdict == verdict
 
 
 def test_the_range_test_is_the_range_test():
