@@ -78,9 +78,22 @@ PATIENTS = {
     ),
 }
 PATIENTS_RIGHT = {
-    "one by one": RIGHT.replace("DIAGNOSES = ", "FOUND = ")
-    + "DIAGNOSES = {}\nfor letter in 'ABCDEF':\n    DIAGNOSES[letter] = list(FOUND[letter])\n",
     "all at once": RIGHT,
+    "as lists": _diagnoses("DIAGNOSES[letter] = [cause, test]"),
+    "by causes": """
+CHECK_OF = {
+    cause: test
+    for patient in PATIENTS.values()
+    for cause in CAUSES
+    for test in CHECKS
+    if patient.has(cause) and patient.settled_by(test)
+}
+DIAGNOSES = {}
+for cause, test in CHECK_OF.items():
+    for letter in "ABCDEF":
+        if PATIENTS[letter].has(cause):
+            DIAGNOSES[letter] = cause, test
+""",
 }
 
 GUESS = """
