@@ -6,13 +6,13 @@ from course.clinic import numpy_network as network
 from course.clinic.numpy_patient import NewPatient
 from utils.data import load_split
 
-ALWAYS = "too large", "noise floor", "sorted", "shuffled labels"
+ALWAYS = "raw inputs", "noise floor", "sorted", "shuffled labels"
 MORE = "too small", "dead units", "decay per update", "second fit", "after a drop"
 
 
-class TooLarge(NewPatient):
+class RawInputs(NewPatient):
     says = "Digits, as the camera gives them, from 0 to 255. The rate is 0.1, as always."
-    _cause, sizes = "too large", (64, 10)
+    _cause, sizes = "raw inputs", (64, 10)
 
     def _examples(self):
         split = load_split("digits", seed=self._seed)
@@ -94,7 +94,7 @@ class AfterADrop(OnALine):
     def _parts(self):
         return [(3, lambda t: self.rate, None), (9, lambda t: self.rate / 100, None)]
 
-    def _velocity(self):
+    def _memory(self):
         before = self._train(parts=self._parts()[:1])
         slopes = network.gradients(before.weights, *self._data)[1]
         most = self.rate / 100 * np.linalg.norm(network.flat(slopes)) / (1 - self.momentum)
@@ -124,7 +124,7 @@ class ShuffledLabels(NewPatient):
 KINDS = {
     kind._cause: kind
     for kind in (
-        *(TooLarge, TooSmall, DeadUnits, NoiseFloor, DecayPerUpdate, SecondFit, WholeNumber),
+        *(RawInputs, TooSmall, DeadUnits, NoiseFloor, DecayPerUpdate, SecondFit, WholeNumber),
         *(AfterADrop, Sorted, ShuffledLabels),
     )
 }

@@ -9,7 +9,7 @@ from course.clinic import numpy_network as network
 from utils.data import load_split
 
 CAUSES = {
-    "too large": "the rate is above its limit, because of the size of the inputs",
+    "raw inputs": "the rate is above its limit, because of the size of the inputs",
     "too small": "the rate is far too small",
     "dead units": "a large step has left relu units that give 0 for every example",
     "noise floor": "a constant rate's noise is all that's left of the loss",
@@ -21,30 +21,30 @@ CAUSES = {
     "shuffled labels": "the labels belong to other examples",
 }
 CHECKS = {
-    "curvature": "the rate against 2/L, L being the largest curvature at the start",
-    "ten times": "the same training again, at ten times the rate",
-    "zeros": "the share of a hidden layer's units that give 0 for every example",
-    "a tenth": "five more epochs from where it ended, at a tenth of the last rate",
-    "rates": "the rate that each update really had",
-    "velocity": "momentum's velocity against the one that the last rate could keep up",
+    "limit": "the rate against 2/L, L being the largest curvature at the start",
+    "tenfold": "the same training again, at ten times the rate",
+    "units": "the share of a hidden layer's units that give 0 for every example",
+    "tenth": "five more epochs from where it ended, at a tenth of the last rate",
+    "rate": "the rate that each update really had",
+    "memory": "momentum's velocity against the one that the last rate could keep up",
     "order": "how many kinds of labels are among the first 100, as they come",
-    "neighbours": "how often the example nearest to another one has the same label",
+    "labels": "how often the example nearest to another one has the same label",
 }
 DECISIVE = {
-    "too large": "curvature",
-    "too small": "ten times",
-    "dead units": "zeros",
-    "noise floor": "a tenth",
-    "decay per update": "rates",
-    "second fit": "rates",
-    "whole number": "rates",
-    "after a drop": "velocity",
+    "raw inputs": "limit",
+    "too small": "tenfold",
+    "dead units": "units",
+    "noise floor": "tenth",
+    "decay per update": "rate",
+    "second fit": "rate",
+    "whole number": "rate",
+    "after a drop": "memory",
     "sorted": "order",
-    "shuffled labels": "neighbours",
+    "shuffled labels": "labels",
 }
 
 HINTS = {  # what speaks for each cause, and against the others
-    "too large": "Look at the size of its losses. Guessing among ten kinds costs 2.3.",
+    "raw inputs": "Look at the size of its losses. Guessing among ten kinds costs 2.3.",
     "too small": "Its loss falls in every epoch, evenly, and is nowhere near its end.",
     "dead units": "Its rate has been fine since the second epoch. What did the first one break?",
     "noise floor": "It fell fast and has been level since, with jumps. What sets that level?",
@@ -119,17 +119,17 @@ class NewPatient:
             rates += list(run.rates)
         return network.Run(weights, velocities, history, np.array(rates))
 
-    def _curvature(self):
+    def _limit(self):
         weights = network.start(self.sizes, np.random.default_rng(self._seed))
         largest = network.largest_curvature(weights, *self._data)
         return f"the rate is {self._run.rates[0] * largest / 2:.2g} times 2/L at the start"
 
-    def _ten_times(self):
+    def _tenfold(self):
         loss = self._train(factor=10.0).history["loss"][-1]
         ends = f"{loss:.3g}" if np.isfinite(loss) else "infinity"
         return f"at ten times the rate the loss ends at {ends}, not {self._last:.3g}"
 
-    def _zeros(self):
+    def _units(self):
         if len(self.sizes) == 2:
             return "there is no hidden layer"
         with np.errstate(all="ignore"):
@@ -137,7 +137,7 @@ class NewPatient:
         share = max(np.mean(np.nan_to_num(it).max(axis=0) == 0) for it in entering)
         return f"{share:.0%} of a hidden layer's units give 0 for every example"
 
-    def _a_tenth(self):
+    def _tenth(self):
         rate = self._run.rates[-1] / 10
         rng = np.random.default_rng(self._seed)
         go_on = network.train(
@@ -146,20 +146,20 @@ class NewPatient:
         )
         return f"the loss is {go_on.history['loss'][-1]:.3g} after that, not {self._last:.3g}"
 
-    def _rates(self):
+    def _rate(self):
         rates = self._run.rates
         each = -(-len(self._data[0]) // self.batch)
         places = [0, each, len(rates) // 2, len(rates) - 1]
         said = ", ".join(f"{rates[it]:.2g}" for it in places)
         return f"the rates of updates {', '.join(map(str, places))}: {said}"
 
-    def _velocity(self):
+    def _memory(self):
         return "there is no momentum"
 
     def _order(self):
         return f"{len(np.unique(self._data[1][:100]))} kinds among the first 100 labels"
 
-    def _neighbours(self):
+    def _labels(self):
         x, y = self._data
         if y.dtype.kind == "f":
             return "the targets are numbers, not kinds"

@@ -38,22 +38,22 @@ PATIENTS = {
         "Don't blame the rate. On held-out",
     ),
     "huge_is_noise": Mutant(
-        "jumps are noise, however high", _instead("too large", "noise floor"), "costs 2.3"
+        "jumps are noise, however high", _instead("raw inputs", "noise floor"), "costs 2.3"
     ),
     "level_is_a_small_rate": Mutant(
         "what doesn't fall needs a larger rate",
         _instead("noise floor", "too small"),
         "What sets that level",
     ),
-    "all_too_large_first": Mutant(
-        "the rate is always too large",
-        _instead("", "too large", "ABC"),
-        "not 'too large'",
+    "all_raw_inputs_first": Mutant(
+        "the rate is always above its limit",
+        _instead("", "raw inputs", "ABC"),
+        "not 'raw inputs'",
     ),
-    "all_too_large_last": Mutant(
-        "the rate is always too large",
-        _instead("", "too large", "DEF"),
-        "not 'too large'",
+    "all_raw_inputs_last": Mutant(
+        "the rate is always above its limit",
+        _instead("", "raw inputs", "DEF"),
+        "not 'raw inputs'",
     ),
     "own_words_first": Mutant(
         "a cause in one's own words", _instead("", "overfitting", "ABC"), "list of causes"
@@ -68,12 +68,12 @@ PATIENTS = {
     ),
     "always_the_rates": Mutant(
         "whoever knows the rates knows the cause",
-        _diagnoses('DIAGNOSES[letter] = (cause, "rates")'),
+        _diagnoses('DIAGNOSES[letter] = (cause, "rate")'),
         "the same answer",
     ),
-    "always_ten_times": Mutant(
+    "always_tenfold": Mutant(
         "try another rate and see",
-        _diagnoses('DIAGNOSES[letter] = (cause, "ten times")'),
+        _diagnoses('DIAGNOSES[letter] = (cause, "tenfold")'),
         "the same answer",
     ),
 }

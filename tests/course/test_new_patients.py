@@ -78,7 +78,7 @@ def curves(cause):
 
 
 def test_each_curve_shows_what_the_hint_says():
-    loss, _ = curves("too large")
+    loss, _ = curves("raw inputs")
     assert loss.min() > 10
     loss, _ = curves("too small")
     assert (np.diff(loss) < 0).all()
@@ -107,7 +107,7 @@ def test_each_curve_shows_what_the_hint_says():
 
 
 DECIDES = {  # what the numbers in the decisive check's text are like
-    "too large": lambda ratio: ratio > 50,
+    "raw inputs": lambda ratio: ratio > 50,
     "too small": lambda loss, own: loss < own - 0.4,
     "dead units": lambda share, _: share > 60,
     "noise floor": lambda loss, own: loss < 0.8 * own,
