@@ -5,6 +5,7 @@ then differs. Kinds 5 and 6 are also those of the range test, see test_range_tes
 """
 
 import contextlib
+import itertools
 import logging
 import random
 import threading
@@ -672,6 +673,20 @@ def test_without_asking_trainings_go_on_from_each_other(monkeypatch):
 @pytest.mark.long
 def test_a_state_outside_of_each_model_is_fine():
     check(lambda: builder(loss=Remembering())(), "sequential")
+
+
+@pytest.mark.long
+def test_a_model_run_eagerly_may_hold_what_only_goes_forward():
+    class Going(losses.Loss):
+        def __init__(self):
+            super().__init__()
+            self.numbers = itertools.count()
+
+        def call(self, y_true, y_pred):
+            next(self.numbers)
+            return losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+    check(lambda: builder(loss=Going(), run_eagerly=True)(), "sequential", seeds=[1], epochs=1)
 
 
 @pytest.mark.long
