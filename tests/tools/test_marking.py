@@ -21,7 +21,7 @@ from conftest import ROOT
 from nbgrader.api import Gradebook
 
 from tools import exercises, rules
-from tools.marking import clean, feedback, marks, run, sandbox
+from tools.marking import canaries, clean, feedback, marks, run, sandbox
 from tools.marking import collect as collecting
 from tools.marking.classroom import Classroom, Lesson
 
@@ -319,6 +319,24 @@ def test_remote_pictures_are_no_pictures():
     for words in ("![x](http://a.b/c.png)", "![x](//a.b/c)", "![x][y]\n\n[y]: http://a.b/c"):
         assert "![" not in clean.text(words)
     assert "![i](attachment:i.png)" in clean.text("![i](attachment:i.png)")
+
+
+def test_a_canary_cannot_be_told_from_a_test_by_its_names():
+    names = {"name": set(), "label": set()}
+    for _ in range(40):
+        nb = pupils.assignment(setup_cell())
+        planted = canaries.plant(nb)
+        code = "\n".join(it.source for it in nb.cells if it.id in planted)
+        names["name"] |= set(re.findall(r"expect\('(.*?)'|expect\(\"(.*?)\"", code))
+        names["label"] |= set(re.findall(r"check\('(.*?)'", code))
+    known = {"".join(it) for it in names["name"]}
+    assert known <= {
+        "one update", "another update entirely", "the largest rate", pupils.SECRET,
+        "the class's largest rate",
+    }  # fmt: skip
+    assert len(known) > 2
+    assert names["label"] <= {"1a", "2a", "2b"}
+    assert len(names["label"]) > 1
 
 
 def test_what_was_printed_is_one_text_whenever_it_was_sent():

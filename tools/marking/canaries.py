@@ -31,6 +31,7 @@ HINTS = {
     "defines what equals": r"__(eq|ne|array|float|lt|gt|le|ge|bool|array_ufunc)__",
     "reaches out of Python": r"os\._exit|os\.kill|\bsubprocess\b|\bctypes\b|os\.system|\bsocket\b",
 }
+QUOTED = r"\(\s*(['\"])((?:(?!\1)[^\\{}\n])+)\1"  # a name in either kind of quotes
 COURSE = r"^[ \t]*((?:from|import)[ \t]+(?:utils|lrsweep|course)\b.*)$"
 
 
@@ -67,8 +68,9 @@ def _canary(kind, high, words):
 def _words(nb):
     """Return the names and labels that the notebook's tests use: a canary looks like a test."""
     tests = "\n".join(cell.source for cell in nb.cells if is_grade(cell))
-    names = re.findall(r"expect\(\s*[\"']([^\"'\\{}]+)[\"']", tests)
-    labels = re.findall(r"check\(\s*[\"']([^\"'\\{}]+)[\"']", tests)
+    names, labels = (
+        [words for _, words in re.findall(call + QUOTED, tests)] for call in ("expect", "check")
+    )
     return {"name": names or ["the answer"], "label": labels or ["1a"]}
 
 
