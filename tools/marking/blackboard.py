@@ -5,7 +5,7 @@ It writes `Exercises 1_zoe_m_attempt_...`, and both may hold what separates them
 
 from itertools import takewhile
 
-from . import roster
+from . import matching
 
 
 def resolved(found, students, head):
@@ -45,7 +45,7 @@ def _length(parts, most, students, head):
         return 1
 
     def known(length):
-        return sum(bool(roster.of_user(students, "_".join(it[length:]))) for it in parts)
+        return sum(bool(matching.of_user(students, "_".join(it[length:]))) for it in parts)
 
     return max(range(1, most + 1), key=lambda it: (known(it), -it))
 

@@ -1,16 +1,25 @@
 """Find each student's notebook in what a platform hands over; what is unclear is asked."""
 
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from . import attempts, blackboard, choose, decisions, layouts, lessons, roster, sources
+from . import (
+    attempts,
+    blackboard,
+    choose,
+    decisions,
+    identity,
+    layouts,
+    lessons,
+    matching,
+    roster,
+    sources,
+)
 from .decisions import stored
 from .files import Problem, digest, locked, note_problems
 
-STRANGER = "is not in the roster"
 RIGHT_ONE = "ask for the right file"
 
 
@@ -74,7 +83,7 @@ def collect(origin, classroom, lesson):
     with locked(classroom):
         result = Collected(origin)
         found = list(_candidates(origin, classroom, lesson, result))
-        by_student = _by_student(found, classroom, lesson, result)
+        by_student = identity.by_student(found, classroom, lesson, result)
         rows = []
         said = decisions.latest(classroom, lesson)
         before = attempts.by_student(classroom, lesson)
@@ -106,8 +115,8 @@ def _without(result, known, have, head):
     """Return the problems of those who handed in something, but nothing that can be marked."""
     found, out = {}, [_Out(it, layouts.whose(it.student)) for it in result.out]
     for it, whose in blackboard.resolved(out, known, head):
-        who = roster.matches(known, whose)
-        if len(who) == 1 and who[0].id not in have and not roster.contradiction(who[0], whose):
+        who = matching.matches(known, whose)
+        if len(who) == 1 and who[0].id not in have and not matching.contradiction(who[0], whose):
             found.setdefault(who[0].id, []).append(f"{it.student}: {it.reason}")
         elif not known and it.advice:
             found.setdefault(it.student, []).append(it.reason)
@@ -168,98 +177,6 @@ def _candidates(origin, classroom, lesson, result):
             result.unclear.append(Problem(file.place, why, advice))
         else:
             result.out.append(Problem(file.place, "it holds nothing of any lesson", RIGHT_ONE))
-
-
-def _by_student(found, classroom, lesson, result):
-    """Return the files by student's id; whose is unclear is a problem of the result."""
-    known = roster.load(classroom).values()
-    found = blackboard.resolved(found, known, roster.head(classroom))
-    by_student, raw = defaultdict(list), defaultdict(list)
-    lone = sum(it.whose.platform == "common" and not it.student for it in found)
-    crowded = _crowded(found)
-    for it in found:
-        who, name, why = it.whose, "", ""
-        if it.student:
-            name = it.student
-        elif who.platform == "common" and (not who.name or (lone > 1 and not known)):
-            why = "nothing says whose it is"
-        elif known:
-            name, why = _in_roster(known, it)
-        elif who.name in crowded:
-            why = f"the folder {who.name} may be one student's or many students'"
-        else:
-            raw[_raw(who, found)].append(it)
-        if name:
-            by_student[name].append(it)
-        elif why:
-            advice = _advice(result, classroom, lesson, it.file.place, why)
-            result.unclear.append(Problem(it.file.place, why, advice))
-    for key, name in identities(raw).items():
-        by_student[name] += raw[key]
-    return by_student
-
-
-def _advice(result, classroom, lesson, place, why):
-    """Return the commands that settle whose a file is."""
-    advice = result.assign(classroom, lesson, place)
-    if not why.endswith(STRANGER):
-        return advice
-    new = classroom.command("roster", FROM="...")
-    nobody = classroom.command("remove", lesson, FILE=f"{result.origin}/{place}")
-    return (
-        f"somebody new: {new}, or a line in {classroom.folder / 'roster.csv'}, and collect again; "
-        f"somebody of the class: {advice}; nobody's: {nobody}"
-    )
-
-
-def _crowded(found):
-    """Return the folders whose files have different names before the notebook's."""
-    names = defaultdict(set)
-    for it in found:
-        if it.whose.platform == "folder":
-            names[it.whose.name].add(layouts.before(it.file.place).lower())
-    return {folder for folder, before in names.items() if len(before - {""}) > 1}
-
-
-def _in_roster(known, found):
-    """Return (the student's id, why it is not clear)."""
-    who = found.whose
-    matching = roster.matches(known, who)
-    if not matching and who.platform == "folder":
-        name = layouts.before(found.file.place)
-        matching = roster.matches(known, layouts.Whose("file", name=name)) if name else []
-    if len(matching) == 1:
-        why = roster.contradiction(matching[0], who)
-        return ("", why) if why else (matching[0].id, "")
-    many = ", ".join(student.id for student in matching)
-    name = who.name or who.id
-    return "", f"{name} may be {many}" if many else f"{name} {STRANGER}"
-
-
-def _raw(whose, found):
-    """Return what tells students apart where there is no roster."""
-    if whose.platform == "blackboard":
-        titles = {it.whose.title for it in found if it.whose.platform == "blackboard"}
-        return whose.id if len(titles) == 1 else f"{whose.title}_{whose.id}"
-    if whose.platform in ("moodle", "canvas"):
-        return f"{whose.name}_{whose.id}"
-    return whose.name or whose.id
-
-
-def identities(raws):
-    """Return names that can stand in a path, a pattern and a table; no two are the same.
-
-    Examples
-    --------
-    >>> list(identities(["Zoe M", "../=cmd", "a b", "a_b"]).values())[:2]
-    ['Zoe_M', 'cmd']
-    """
-    names = {raw: roster.safe(raw) for raw in raws}
-    taken = Counter(name.lower() for name in names.values())
-    for raw, name in names.items():
-        if taken[name.lower()] > 1:
-            names[raw] = f"{name}-{digest(raw.encode())[:6]}"
-    return names
 
 
 def _take(files, student, classroom, lesson, result, known):
