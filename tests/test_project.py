@@ -1,10 +1,11 @@
 """The project's files agree with each other: packages, pins, addresses, lesson table."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
-import sys
+import time
 import tomllib
 from importlib import metadata
 
@@ -333,53 +334,25 @@ def test_every_shipped_file_has_its_provenance():
             assert checksum.strip("`") == hashlib.sha256(path.read_bytes()).hexdigest(), path.name
 
 
-def titles():
-    """Return the headings of all lessons."""
-    firsts = [nbformat.read(path, as_version=4).cells[0].source for path in rules.lessons()]
-    return [first.splitlines()[0].removeprefix("# ") for first in firsts]
+def test_make_installs_nothing_again_for_a_new_date(tmp_path):
+    for path in (ROOT / "Makefile", *ROOT.glob("requirements*.txt")):
+        shutil.copy(path, tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "ran $*"\n')
+    python.chmod(0o755)
 
+    def installed():
+        line = ["make", "--no-print-directory", "report", "LESSON=1"]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.count("ran -m pip")
 
-@pytest.mark.parametrize("path", sorted(FORMS.glob("*.yml")), ids=lambda path: path.stem)
-def test_issue_forms_are_as_github_wants_them(path):
-    form = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if path.stem == "config":
-        assert form == {"blank_issues_enabled": True}
-        return
-    assert set(form) == {"name", "description", "labels", "body"}
-    ids = [part["id"] for part in form["body"]]
-    assert len(set(ids)) == len(ids)
-    for part in form["body"]:
-        assert part["type"] in ("dropdown", "input", "textarea")
-        assert part["attributes"]["label"].strip()
-        assert bool(part["attributes"].get("options")) == (part["type"] == "dropdown")
-
-
-@pytest.mark.parametrize("name", ["lesson", "marking"])
-def test_issue_forms_list_the_lessons(name):
-    form = yaml.safe_load((FORMS / f"{name}.yml").read_text(encoding="utf-8"))
-    (which,) = (part for part in form["body"] if part["id"] == "notebook")
-    assert which["attributes"]["options"][: len(titles())] == titles()
-
-
-def test_a_form_asks_for_lesson_and_cell():
-    form = yaml.safe_load((FORMS / "lesson.yml").read_text(encoding="utf-8"))
-    wanted = {part["id"] for part in form["body"] if part.get("validations", {}).get("required")}
-    assert {"notebook", "cell", "happened"} <= wanted
-
-
-def test_each_rule_of_the_house_names_a_test_that_exists():
-    rows = re.findall(r"^\| .+ \| \[(\S+)\]\(\S+\) \| `(\w+)` \|$", GUIDE, flags=re.MULTILINE)
-    assert len(rows) > 15
-    for path, name in rows:
-        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), name
-
-
-def test_one_version_everywhere():
-    version = PROJECT["project"]["version"]
-    library = tomllib.loads((ROOT / "lrsweep" / "pyproject.toml").read_text(encoding="utf-8"))
-    assert library["project"]["version"] == version
-    code = (ROOT / "lrsweep" / "_version.py").read_text(encoding="utf-8")
-    assert f'__version__ = "{version}"' in code
-    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert re.search(rf"^## {re.escape(version)}\b", changes, flags=re.MULTILINE)
+    assert installed() == 2
+    later = time.time() + 60
+    for path in tmp_path.glob("requirements*.txt"):
+        os.utime(path, (later, later))  # as after git pull
+    assert installed() == 0
+    path = tmp_path / "requirements-marking.txt"
+    path.write_text(path.read_text() + "# new\n")
+    os.utime(path, (later + 60, later + 60))
+    assert installed() == 1
