@@ -20,7 +20,8 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     For each rate, the metric at the end of training is averaged over the seeds. A rate at which
     the metric is not a finite number with some seed is left out. Around the rate with the best
     mean, those that luck alone could have put behind it form the plateau, and the choice is the
-    rate nearest to the plateau's (geometric) middle. See the notes for what luck can do.
+    rate nearest to the plateau's (geometric) middle that is better than a constant answer. Of two
+    that are equally near, it's the better. See the notes for what luck can do.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
         )
     _check_not_at_the_end(table.rates, best, said)
     low, high = (best, best) if table.alike else _plateau(table.costs, best)
-    chosen = _middle(table.rates, low, high)
+    chosen = _middle(table, low, high, math.inf if chance is None else sign * chance)
     return Choice(
         learning_rate=float(table.rates[chosen]),
         best=float(table.rates[best]),
@@ -297,10 +298,16 @@ def _luck(count, others, seeds):
     return float(np.quantile(behind / (scatter / math.sqrt(seeds)), SURE))
 
 
-def _middle(rates, low, high):
-    """Return the place of the rate nearest to the geometric middle of a plateau."""
-    away = np.abs(np.log(rates[low : high + 1] / math.sqrt(rates[low] * rates[high])))
-    return low + int(np.argmin(away.round(9)))  # of two that are equally near, the smaller
+def _middle(table, low, high, chance):
+    """Return the place of the rate nearest to the geometric middle of a plateau.
+
+    Of two that are equally near it's the better, and of two that are as good the smaller. One
+    that is no better than a constant answer, whose cost is `chance`, isn't chosen.
+    """
+    rates, means = table.rates[low : high + 1], table.means[low : high + 1]
+    away = np.abs(np.log(rates / math.sqrt(rates[0] * rates[-1]))).round(9)
+    away[means >= chance] = np.inf
+    return low + int(np.lexsort((rates, means, away))[0])
 
 
 def _explain(table, best, tie, low, high, chosen):
@@ -331,11 +338,20 @@ def _explain_plateau(table, best, low, high, chosen):
     how = f"at most {behind:.2g} behind it, as luck alone can do" if behind > 0 else "as good"
     text = (
         f"Seed by seed, the rates from {rates[low]:.3g} to {rates[high]:.3g} are {how};\n"
-        f"{rates[chosen]:.3g} is nearest to their middle."
+        f"{rates[chosen]:.3g} is {_why_chosen(rates, low, high, chosen)}."
     )
     if low == 0 or high == len(rates) - 1:
         text += " The plateau reaches the end of the sweep and may go on."
     return text
+
+
+def _why_chosen(rates, low, high, chosen):
+    away = np.abs(np.log(rates[low : high + 1] / math.sqrt(rates[low] * rates[high]))).round(9)
+    if away[chosen - low] > away.min():
+        return "the one nearest to their middle that is better than a constant answer"
+    if np.count_nonzero(away == away.min()) == 2:
+        return "the better of the two in their middle"
+    return "nearest to their middle"
 
 
 def _listed(rates):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.datasets import load_digits
 
 import lrsweep
 from lrsweep import CheckUp, _check_up, _measures, check_up
@@ -195,7 +196,7 @@ def test_a_second_fit_goes_on_where_the_schedule_has_ended():
 
 
 def test_weights_without_their_optimizers_memory():
-    model = trained(network(optimizers.Adam(0.05)), epochs=6)
+    model = trained(network(optimizers.Adam(0.05)), epochs=30)
     assert measured(_measures.memory, model).verdict == "healthy"
     resumed = network(optimizers.Adam(0.05))
     assert measured(_measures.memory, resumed).verdict == "healthy"
@@ -204,6 +205,26 @@ def test_weights_without_their_optimizers_memory():
     plain = network(optimizers.SGD(0.1))  # has nothing to lose
     plain.set_weights(model.get_weights())
     assert measured(_measures.memory, plain).verdict == "healthy"
+
+
+def unfrozen(seed):
+    """A network trained for ten classes, with a new head for two that was trained alone."""
+    x, y = load_digits(return_X_y=True)
+    x, pairs = ((x - x.mean()) / x.std())[:600], y[:600] % 2
+    keras.utils.set_random_seed(seed)
+    base = keras.Sequential([keras.Input((64,)), layers.Dense(32, "relu")])
+    for classes, rate, labels in ((10, 0.001, y[:600]), (2, 0.01, pairs)):
+        model = keras.Sequential([keras.Input((64,)), base, layers.Dense(classes, "softmax")])
+        model.compile(optimizers.Adam(rate), "sparse_categorical_crossentropy")
+        model.fit(x, labels, epochs=8, verbose=0)
+        base.trainable = not base.trainable
+    model.compile(optimizers.Adam(1e-4), "sparse_categorical_crossentropy")
+    return model, (x, pairs)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_network_that_was_just_unfrozen_has_a_new_optimizer_on_purpose(seed):
+    assert measured(_measures.memory, *unfrozen(seed)).verdict == "healthy"
 
 
 def test_velocity_from_a_larger_rate():

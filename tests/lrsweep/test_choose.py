@@ -130,10 +130,30 @@ def test_the_choice_is_nearest_to_the_middle_whatever_the_order():
         assert choice.mean == pytest.approx(1.045)
         assert choice.standard_error == pytest.approx(0.005)
         assert choice.plateau == (0.003, 0.1)
-        assert choice.learning_rate == 0.01  # the smaller of the two beside the middle
+        assert choice.learning_rate == 0.03  # the better of the two beside the middle
+        assert "0.03 is the better of the two in their middle." in choice.explanation
         said = choice.explanation
         assert "0.03 has the best val_loss 1.045 ± 0.005, the mean and standard error of 2" in said
         assert "rates from 0.003 to 0.1 are at most 0.015 behind it" in said
+
+
+def test_of_two_equally_near_and_equally_good_it_is_the_smaller():
+    values = [[3.0, 3.1], [1.0, 1.1], [1.1, 1.0], [3.0, 3.1]]
+    choice = choose_learning_rate(table(values, [0.001, 0.01, 0.1, 1.0]))
+    assert choice.plateau == (0.01, 0.1)
+    assert choice.learning_rate == 0.01
+
+
+def test_the_choice_is_better_than_a_constant_answer():
+    """The middle of a wide plateau may be worse, where the best is only just better."""
+    values = [[1.2, 1.3], [0.7, 0.9], [0.9, 1.3], [0.8, 1.3], [1.2, 1.3]]
+    rates = [0.001, 0.003, 0.01, 0.03, 0.1]
+    result = table(values, rates)
+    assert choose_learning_rate(result).learning_rate == 0.01
+    result.chance["val_loss"] = 1.0
+    choice = choose_learning_rate(result)
+    assert choice.learning_rate == 0.003
+    assert "nearest to their middle that is better than a constant" in choice.explanation
 
 
 def test_a_plateau_of_one_rate_says_so():
@@ -415,7 +435,8 @@ def test_other_files_are_refused(tmp_path):
     files = other_files(tmp_path)
     assert len(files) == 8
     for path in files:
-        with pytest.raises(ValueError, match=r"SweepResult\.save wrote, .* is not one"):
+        is_not_one = "is a folder" if path.is_dir() else r"SweepResult\.save wrote, .* is not one"
+        with pytest.raises(ValueError, match=is_not_one):
             SweepResult.load(path)
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
         SweepResult.load(tmp_path / "nowhere")
