@@ -463,10 +463,9 @@ TUNED = {
     "largest_that_trains": Mutant(
         "the largest rate that doesn't overflow is the best",
         _tuned(WIDE, "rates[np.flatnonzero(np.isfinite(losses))[-1]]"),
-        "blows up",
     ),
     "largest_loss": Mutant(
-        "the largest number wins", _tuned(WIDE, "rates[int(np.nanargmax(losses))]"), "blows up"
+        "the largest number wins", _tuned(WIDE, "rates[int(np.nanargmax(losses))]")
     ),
     "the_loss": Mutant("the loss in place of the rate", _tuned(WIDE, "np.nanmin(losses)"), "loss"),
     "eleven": Mutant("one more won't hurt", _tuned("np.geomspace(0.001, 30, 11)"), "eleventh"),
@@ -504,7 +503,7 @@ def tune(train):
         ask(best * factor)
     return min(tried, key=tried.get)
 """,
-    "upwards until it breaks": """
+    "upwards until it breaks, then halved": """
 def tune(train):
     rate, best, lowest = 0.02, None, np.inf
     for _ in range(10):
@@ -514,7 +513,7 @@ def tune(train):
         if loss < lowest:
             best, lowest = rate, loss
         rate = 2 * rate
-    return best
+    return best / 2
 """,
 }
 
