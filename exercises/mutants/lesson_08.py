@@ -480,7 +480,9 @@ def tune(train):
     ),
 }
 TUNED_RIGHT = {
-    "ten rates": _tuned(WIDE),
+    "ten rates, and a step back": _tuned(
+        "np.geomspace(0.002, 8, 10)", "rates[max(int(np.nanargmin(losses)) - 1, 0)]"
+    ),
     "five rates, two seeds": """
 def tune(train):
     rates = [0.01, 0.05, 0.3, 1.2, 5.0]
