@@ -51,6 +51,16 @@ def room(assigned, tmp_path):
     return Classroom(shutil.copytree(assigned, tmp_path / "class"))
 
 
+@pytest.fixture(autouse=True)
+def pages_here(monkeypatch):
+    """Make pages in this process; that others make them is tried with the whole class."""
+
+    def in_process(work, tasks, workers, seconds):
+        return ((task, work(task)) for task in tasks)
+
+    monkeypatch.setattr(feedback.pool, "in_processes", in_process)
+
+
 def handed_in(room, path, names):
     """Write a platform's zip file, with an unanswered notebook under each name."""
     content = room.file("release", LESSON).read_bytes()
