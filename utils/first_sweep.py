@@ -39,15 +39,13 @@ class FirstSweep:
         return "\n".join([*lines, f"centre {self.centre:.2g}: sweep {low:.2g} to {high:.2g}"])
 
 
-def first_sweep(optimizer, input_rms=1.0, batch_size=32, width=64, updates=300, fine_tuning=False):
-    """Return a centre and a range for the first sweep.
+def first_sweep(optimizer, batch_size=32, width=64, updates=300, fine_tuning=False):
+    """Return a centre and a range for the first sweep, with inputs that are standardised.
 
     Parameters
     ----------
     optimizer : str
         "SGD", "momentum" (SGD with 0.9) or "Adam".
-    input_rms : float
-        Root mean square of the largest input feature; 1 if they are standardised.
     batch_size : int
     width : int
         Units of the widest hidden layer.
@@ -62,13 +60,11 @@ def first_sweep(optimizer, input_rms=1.0, batch_size=32, width=64, updates=300, 
     """
     optimizer = checks.one_of("optimizer", optimizer, CENTRES)
     adaptive = optimizer in ADAPTIVE
-    rms = checks.positive_number("input_rms", input_rms)
     batch = checks.whole_number("batch_size", batch_size) / BATCH
     width = checks.whole_number("width", width)
     updates = checks.whole_number("updates", updates)
     factors = [
         ("optimizer", CENTRES[optimizer], f"{optimizer} on standardised inputs (lessons 3 and 5)"),
-        ("inputs", 1 / rms if adaptive else 1 / rms**2, _inputs(adaptive)),
         ("batch", batch**0.5 if adaptive else min(batch, CAP), _batch(adaptive)),
         ("width", min(1.0, WIDTH / width) if adaptive else 1.0, _width(adaptive)),
         ("budget", _budget(updates), "less time wants larger steps, more time less noise (4)"),
@@ -77,12 +73,6 @@ def first_sweep(optimizer, input_rms=1.0, batch_size=32, width=64, updates=300, 
     centre = float(np.prod([size for _, size, _ in factors]))
     rates = np.geomspace(centre / REACH, centre * REACH, COUNT)
     return FirstSweep(centre, rates, tuple(factors))
-
-
-def _inputs(adaptive):
-    if adaptive:
-        return "outputs move with the inputs' size, Adam's steps don't (3)"
-    return "curvature grows with the square of the inputs (2)"
 
 
 def _batch(adaptive):

@@ -22,7 +22,7 @@ PATIENTS = {  # what they have, in the order of the letters; four wards
     "sorted": "on_the_way.Sorted",
     "averages": "on_the_way.Averages",
 }
-WARDS = {1: "ABCDE", 2: "FGHI", 3: "JKL", 4: "MNO"}
+WARDS = {1: "ABCDE", 2: "FGHI", 3: "JKLM", 4: "NO"}
 LETTERS = dict(zip("ABCDEFGHIJKLMNO", PATIENTS))
 
 

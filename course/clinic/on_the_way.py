@@ -222,12 +222,12 @@ class Averages(Patient):
     def examples(self):
         return data("wine", self.seed, scaled=False)
 
-    def build(self, momentum=0.99):
+    def build(self, momentum=0.99, rate=0.01):
         def first():
             return layers.BatchNormalization(momentum=momentum)
 
         parts = first, dense(32), softmax(3)
-        return built(lambda: ADAM(0.01), *parts, shape=(13,), metrics=ACCURACY)()
+        return built(lambda: ADAM(rate), *parts, shape=(13,), metrics=ACCURACY)()
 
     def check(self):
         x, y = self.train

@@ -6,6 +6,7 @@ and cured with several seeds is in tests/course/test_clinic.py.
 
 import ast
 import functools
+import re
 
 import keras
 import nbformat
@@ -15,6 +16,7 @@ import pytest
 from claims import fallen_for_traps
 from conftest import ROOT
 from keras.optimizers import schedules
+from sklearn.linear_model import LogisticRegression
 
 from course import clinic, quiz
 from course.clinic.models import data
@@ -64,6 +66,32 @@ def test_lesson_8_a_diagnosis_takes_the_right_answer_and_no_trap(found, capsys):
         assert ("Well predicted" in capsys.readouterr().out) == right
 
 
+def test_lesson_8_no_example_of_a_diagnosis_is_anybodys():
+    text = " ".join(rules.texts(nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)))
+    example = re.search(r'such as `"([^"]+)"`', text)[1]
+    assert example not in {answer for _, answer, *_ in diagnoses()}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_adams_first_updates_shrink_as_the_weights_grow(seed):
+    """The first is 3 divided by the kernel's size; the tenth changes it by a third of that."""
+    keras.utils.set_random_seed(seed)
+    (x, y), _ = data("digits", seed)
+    layers = [keras.layers.Dense(32, "relu"), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential([keras.Input((64,)), *layers])
+    model.compile(keras.optimizers.Adam(3.0), "sparse_categorical_crossentropy")
+    sizes, steps = [np.std(model.layers[0].kernel)], []
+    for start in range(0, 320, 32):
+        before = model.layers[0].kernel.numpy()
+        model.train_on_batch(x[start : start + 32], y[start : start + 32])
+        steps.append(np.sqrt(np.mean((model.layers[0].kernel.numpy() - before) ** 2)))
+        sizes.append(np.sqrt(np.mean(before**2)))
+    assert sizes[0] == pytest.approx(0.144, rel=0.05)
+    assert 18 < steps[0] / sizes[0] < 22
+    assert 0.2 < steps[-1] / steps[0] < 0.6
+    assert sizes[-1] > 10 * sizes[0]
+
+
 # --- ward 1 --------------------------------------------------------------------------------------
 
 
@@ -97,8 +125,11 @@ def test_lesson_8_c_no_rate_revives_a_layer_that_is_wholly_dead():
 
 
 def test_lesson_8_d_keras_computes_in_whole_numbers_and_a_float_mends_it():
-    for first, after in ((1, 0.0), (1.0, 0.9**0.5)):
-        assert float(schedules.ExponentialDecay(first, 40, 0.9)(20)) == pytest.approx(after)
+    for first, after in ((1, 0.0), (2, 0.0), (1.0, 0.9**0.5)):
+        rates = [float(schedules.ExponentialDecay(first, 40, 0.9)(step)) for step in (0, 20)]
+        assert rates == pytest.approx([first, first * after])
+    for other in (schedules.CosineDecay(1, 40), schedules.PolynomialDecay(1, 40, 0.0)):
+        assert 0.4 < float(other(20)) < 0.6  # it's a trap of ExponentialDecay
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -107,6 +138,16 @@ def test_lesson_8_e_three_times_the_rate_makes_the_curve_better_and_nothing_else
     _, faster = e.fresh(build=lambda: e.build(lambda: keras.optimizers.Adam(0.01)))
     assert faster["loss"][-1] < 0.97 * e.history["loss"][-1]
     assert max(faster["val_accuracy"]) < 0.15
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_e_its_validation_loss_never_gets_below_guessing_and_soon_rises(seed):
+    e = patient("E", seed)
+    losses, right = e.history["val_loss"], e.cured()[1]["val_loss"]
+    assert min(losses) > np.log(10)
+    assert np.argmin(losses) <= 5
+    assert losses[-1] > min(losses) + 0.01
+    assert right[-1] < 0.2 * np.log(10)
 
 
 # --- ward 2 --------------------------------------------------------------------------------------
@@ -132,6 +173,17 @@ def test_lesson_8_the_formula_of_the_floor_is_exact_for_gaussian_inputs(rate):
     assert 0.25 + np.mean(tail) == pytest.approx(floor(rate), rel=0.03)
 
 
+def test_lesson_8_even_the_true_line_has_a_loss_of_about_a_quarter():
+    from course.clinic.models import least_squares
+
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        random.normal(size=(1200, 20))
+        truth = random.normal(size=20)
+        for x, y in least_squares(seed):
+            assert np.mean((y - x @ truth) ** 2) == pytest.approx(0.25, rel=0.25)
+
+
 # --- ward 3 and 4 --------------------------------------------------------------------------------
 
 
@@ -143,6 +195,48 @@ def test_lesson_8_the_trouble_begins_where_the_second_part_does_in_l_an_epoch_la
     else:
         assert losses[place] > 1.4 * losses[place - 1]
         assert losses[place - 1] < 1.05 * losses[place - 2]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_k_at_a_tenth_of_the_rate_a_new_adam_makes_no_such_jump(seed):
+    k = patient("K", seed)
+    first, _ = k.fresh()
+    jumps = {}
+    for rate in (k.rate, k.rate / 10):
+        resumed = with_rate(k, rate)
+        resumed.set_weights(first.get_weights())
+        jumps[rate] = k.go_on(resumed, epochs=1)["loss"][0] / k.history["loss"][14]
+    assert jumps[k.rate] > 1.4
+    assert jumps[k.rate / 10] < 1.15
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_l_the_old_velocity_makes_the_rise_even_at_a_rate_of_zero(seed):
+    drop = clinic.make_patient("L", seed)
+    model, first = drop.fresh(epochs=drop.before)
+    model.optimizer.learning_rate = 0.0
+    losses = drop.go_on(model, epochs=8)["loss"]
+    assert max(losses) > 3 * first["loss"][-1]
+    assert abs(losses[-1] / losses[-2] - 1) < 0.1  # it comes to rest by itself
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_m_much_of_what_the_base_knew_is_gone_not_all(seed):
+    """A new head for all ten digits, on the base before and after: worse, but above guessing."""
+    m = patient("M", seed)
+    (x, y), (x_out, y_out) = data("digits", seed)
+    after = m.model.layers[0].get_weights()
+    shares = []
+    for weights in (m.before, after):
+        m.model.layers[0].set_weights(weights)
+        features = [np.asarray(m.model.layers[0](part)) for part in (x, x_out)]
+        mean, scale = features[0].mean(axis=0), features[0].std(axis=0) + 1e-9
+        train, held_out = ((part - mean) / scale for part in features)
+        probe = LogisticRegression(max_iter=300).fit(train, y)
+        shares.append(probe.score(held_out, y_out))
+    m.model.layers[0].set_weights(after)
+    assert shares[0] > 0.9
+    assert 0.2 < shares[1] < shares[0] - 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)

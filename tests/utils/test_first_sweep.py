@@ -18,13 +18,12 @@ def test_rates_go_from_a_thirtieth_to_thirty_times_the_centre(optimizer):
 
 
 def test_the_centre_is_the_product_of_the_factors():
-    start = first_sweep("Adam", 10.0, 128, 512, 50, fine_tuning=True)
+    start = first_sweep("Adam", 128, 512, 50, fine_tuning=True)
     assert start.centre == pytest.approx(np.prod([size for _, size, _ in start.factors]))
-    assert start.centre == pytest.approx(0.01 / 10 * 2 / 8 * 3 / 30)
+    assert start.centre == pytest.approx(0.01 * 2 / 8 * 3 / 30)
 
 
 CASES = [  # the argument, and the factor for SGD and for Adam
-    ({"input_rms": 10.0}, 0.01, 0.1),
     ({"batch_size": 64}, 2, 2**0.5),
     ({"batch_size": 2}, 1 / 16, 1 / 4),
     ({"batch_size": 1024}, 4, 32**0.5),  # SGD's rule is capped
@@ -44,14 +43,13 @@ def test_each_factor(changed, sgd, adam):
 
 
 def test_it_says_each_factor_and_its_reason():
-    text = str(first_sweep("SGD", input_rms=300, batch_size=256))
-    assert "1.11e-05 inputs: curvature grows with the square" in text
-    assert text.splitlines()[-1] == "centre 4.4e-06: sweep 1.5e-07 to 0.00013"
+    text = str(first_sweep("SGD", batch_size=256))
+    assert "4        batch: in proportion, up to 4 times (7)" in text
+    assert text.splitlines()[-1] == "centre 0.4: sweep 0.013 to 12"
 
 
 REFUSED = [
     ({"optimizer": "Adagrad"}, "optimizer must be one of Adam, SGD, momentum, got 'Adagrad'"),
-    ({"input_rms": 0}, "input_rms must be"),
     ({"batch_size": 0.5}, "batch_size must be a whole number of at least 1, got 0.5"),
     ({"width": -1}, "width must be a whole number of at least 1, got -1"),
     ({"updates": None}, "updates must be a whole number of at least 1, got None"),
