@@ -34,7 +34,10 @@ class FirstSweep:
     factors: tuple
 
     def __str__(self):
-        lines = [f"{size:<8.3g} {what}: {why}" for what, size, why in self.factors]
+        lines = [
+            f"{size:<8.3g} {what}: {why if size != 1 else 'as usual'}"
+            for what, size, why in self.factors
+        ]
         low, high = self.learning_rates[[0, -1]]
         return "\n".join([*lines, f"centre {self.centre:.2g}: sweep {low:.2g} to {high:.2g}"])
 

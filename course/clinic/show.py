@@ -38,13 +38,14 @@ def curves(patients, columns=3):
 
 
 def _few_ticks(panel):
-    """Label the losses in plain numbers, and show at least a factor of two."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    """Label epochs and losses in plain numbers, and show at least a factor of two."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     low, high = panel.get_ylim()
     if high < 2 * low:
         middle = (low * high) ** 0.5
         panel.set_ylim(middle / 1.5, 1.5 * middle)
+    panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     wide = high > 30 * low
     panel.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=6))
     panel.yaxis.set_major_formatter("{x:g}")

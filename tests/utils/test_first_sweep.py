@@ -45,6 +45,7 @@ def test_each_factor(changed, sgd, adam):
 def test_it_says_each_factor_and_its_reason():
     text = str(first_sweep("SGD", batch_size=256))
     assert "4        batch: in proportion, up to 4 times (7)" in text
+    assert "1        fine-tuning: as usual" in text  # a factor of 1 has no reason
     assert text.splitlines()[-1] == "centre 0.4: sweep 0.013 to 12"
 
 
