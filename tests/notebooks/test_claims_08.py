@@ -18,9 +18,10 @@ from conftest import ROOT
 from keras.optimizers import schedules
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.where_to_start import builder, examples
 from course import clinic, quiz
 from course.clinic.models import data
-from lrsweep import CurvatureMeter
+from lrsweep import CurvatureMeter, sweep_learning_rates
 from tools import rules
 from utils.first_sweep import first_sweep
 
@@ -197,6 +198,15 @@ def test_lesson_8_the_trouble_begins_where_the_second_part_does_in_l_an_epoch_la
         assert losses[place - 1] < 1.05 * losses[place - 2]
 
 
+def test_lesson_8_after_a_seed_fit_takes_the_same_order_in_every_epoch_and_f_hides_its_jitter():
+    f = patient("F", 0)
+    assert np.ptp(f.history["loss"][-3:]) < 1e-5
+    (x, y), random = f.train, np.random.default_rng(0)
+    orders = [random.permutation(len(x)) for _ in range(6)]
+    fresh = [f.go_on(f.model, (x[rows], y[rows]), epochs=1)["loss"][0] for rows in orders]
+    assert np.ptp(fresh) > 1e-3
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lesson_8_k_at_a_tenth_of_the_rate_a_new_adam_makes_no_such_jump(seed):
     k = patient("K", seed)
@@ -252,6 +262,26 @@ def with_rate(patient, rate):
     model = patient.build()
     model.optimizer.learning_rate = rate
     return model
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["breast_cancer", "classification"])
+def test_lesson_8_a_tenth_of_the_epochs_favours_large_rates_and_the_next_smaller_one_helps(name):
+    """Four rates a factor of 5 apart; each of four seeds is a reader's only one."""
+    train, validation = examples(name)
+    rates, losses = 0.0009 * 5.0 ** np.arange(4), {}
+    for epochs in (6, 60):
+        result = sweep_learning_rates(
+            builder(train, "Adam"), rates, train, validation,
+            epochs=epochs, seeds=4, progress=False,
+        )  # fmt: skip
+        losses[epochs] = np.nan_to_num(result.metrics["val_loss"][:, :, -1], nan=np.inf)
+    best = {epochs: loss.argmin(axis=0) for epochs, loss in losses.items()}
+    assert best[6].mean() > best[60].mean()
+    best_two = np.argsort(losses[6], axis=0)[:2]
+    missed = [winner not in two for winner, two in zip(best[60], best_two.T)]
+    assert np.sum(missed) >= 2
+    assert all(winner >= two.min() - 1 for winner, two in zip(best[60], best_two.T))
 
 
 # --- where to begin ------------------------------------------------------------------------------
