@@ -141,6 +141,7 @@ def test_lesson_8_e_three_times_the_rate_makes_the_curve_better_and_nothing_else
     assert max(faster["val_accuracy"]) < 0.15
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lesson_8_e_its_validation_loss_never_gets_below_guessing_and_soon_rises(seed):
     e = patient("E", seed)
@@ -207,6 +208,7 @@ def test_lesson_8_after_a_seed_fit_takes_the_same_order_in_every_epoch_and_f_hid
     assert np.ptp(fresh) > 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lesson_8_k_at_a_tenth_of_the_rate_a_new_adam_makes_no_such_jump(seed):
     k = patient("K", seed)
