@@ -46,8 +46,8 @@ def _few_ticks(panel):
         middle = (low * high) ** 0.5
         panel.set_ylim(middle / 1.5, 1.5 * middle)
     panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    wide = high > 30 * low
-    panel.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=6))
+    wide = high > 100 * low
+    panel.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=9))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
 
