@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-long test-marking test-site site
 .PHONY: assignment roster collect assign-to remove mark points look report handback
-.PHONY: notebooks exercises front contact format lock address matrix
+.PHONY: notebooks exercises front contact format lock address matrix canaries
 
 # The first Python from 3.11 to 3.13 that answers; `make lab PYTHON=python3.12` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -127,3 +127,10 @@ address: .venv/.lab  ## write the address of git's origin everywhere (REPO=owner
 
 matrix: .venv/.test  ## every notebook in every environment (MATRIX="--only colab notebooks/01_..." for some)
 	$(BIN)/python -m tools.matrix $(MATRIX)
+
+canaries: .venv/.test  ## what the lessons say of Keras, tried on another version: make canaries KERAS=3.13.2
+	@test -n "$(KERAS)" || { echo "Which version? Type: make canaries KERAS=3.13.2"; exit 1; }
+	$(BIN)/python -m uv venv --quiet --clear .matrix/canaries
+	$(BIN)/python -m uv pip install --quiet --python .matrix/canaries -r requirements-test.txt
+	$(BIN)/python -m uv pip install --quiet --python .matrix/canaries "keras==$(KERAS)"
+	.matrix/canaries/bin/python -m pytest -n 0 tests/notebooks/test_canaries_keras.py

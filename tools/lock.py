@@ -1,9 +1,10 @@
-"""Compile the tested pins of pyproject.toml for every platform: make lock."""
+"""Compile pins of the newest versions in pyproject.toml's ranges, for every platform: make lock."""
 
 import subprocess
 import sys
 
 COMMON = ["pyproject.toml", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest"]
+COMMON += ["--upgrade"]  # without it, uv keeps the versions that a lock has already
 LOCKS = {
     "requirements.txt": [],
     "requirements-test.txt": ["--group", "test", "-c", "requirements.txt"],

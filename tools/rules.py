@@ -8,6 +8,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from course import quiz
 from tools import notebooks
 
 ROOT = notebooks.ROOT
@@ -81,6 +82,10 @@ def fresh(notebook, path):
     for part in now:
         if not stored or stored.get(part) != now[part]:
             yield f"stale: its {part} changed since it was executed; run make notebooks"
+    for cell in code_cells(notebook):
+        for name in quizzes(cell.source):
+            if quiz.printed_form(quiz.load_questions(name)) not in printed(cell):
+                yield f"stale: the quiz {name} changed since it was executed; run make notebooks"
 
 
 def quiet(notebook, path):

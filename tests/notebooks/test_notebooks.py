@@ -23,7 +23,8 @@ QUIZZES = sorted((rules.ROOT / "notebooks" / "quiz").glob("*.json"))
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lesson_keeps_the_rules(path):
-    assert rules.problems(nbformat.read(path, as_version=4), path) == []
+    found = rules.problems(nbformat.read(path, as_version=4), path)
+    assert not found, "\n".join(["", *found])
 
 
 OF_AN_APPENDIX = (rules.normalised, rules.executed_in_order, rules.fresh, rules.quiet, rules.set_up)
@@ -61,6 +62,12 @@ def _spoil_count(nb):
 def _spoil_output(nb):
     cell = next(cell for cell in rules.code_cells(nb) if "gradient 20.0" in rules.printed(cell))
     cell.outputs[0].text = cell.outputs[0].text.replace("20.0", "21.0")
+
+
+def _spoil_question(nb):
+    for cell in rules.code_cells(nb):
+        if rules.quizzes(cell.source):
+            cell.outputs[-1].data["text/plain"] = "1. Another question?"
 
 
 def _spoil_source(nb):
@@ -140,6 +147,7 @@ def _spoil_metadata(nb):
 
 SPOILERS = {
     _spoil_count: "executed_in_order", _spoil_output: "fresh", _spoil_source: "fresh",
+    _spoil_question: "fresh",
     _spoil_badge: "headed", _spoil_title: "headed", _spoil_quiet: "quiet", _spoil_error: "quiet",
     _spoil_setup: "set_up", _spoil_length: "readable", _spoil_paragraph: "readable",
     _spoil_section: "readable", _spoil_link: "linked", _spoil_exercises: "linked",
