@@ -14,7 +14,7 @@ ROW = re.compile(r"^\| (.+) \|$", re.M)
 HEADS = ("what you see | how to check | what to do", "symptom | check | cure")
 
 ALONE = {  # what a row says beside its neighbours, and on a page of its own
-    "fit the loss (next section)?": "fit the loss?",
+    "fits the loss (next section)": "fits the loss",
     "see *Yesterday's code*, and the next section": "see *Yesterday's code* in lesson 3",
 }
 
