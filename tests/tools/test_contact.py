@@ -84,5 +84,5 @@ def test_a_sheet_holds_all_its_figures():
         assert np.array_equal(canvas[22 : 22 + height, left : left + width], image)
 
 
-def test_readme_names_the_command():
-    assert "`make contact`" in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_contributing_names_the_command():
+    assert "`make contact`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
