@@ -50,7 +50,8 @@ lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port
 	@cmp -s requirements.txt .venv/.lab || { \
 		echo "TensorFlow, for lessons 3 to 8, is installed while you read (what pip says: .venv/rest.log)."; \
 		($(PIP) -r requirements.txt && cp requirements.txt .venv/.lab) > .venv/rest.log 2>&1 & }
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
+	JUPYTER_CONFIG_PATH="$(CURDIR)/course/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook executed
 	$(BIN)/ruff check .

@@ -40,6 +40,7 @@ def serve(folder):
     command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root"]
     command += ["--expose-app-in-browser", "--LabApp.collaborative=False"]
     environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings)}
+    environment["JUPYTER_CONFIG_PATH"] = str(ROOT / "course" / "jupyter")  # as `make lab` does
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"

@@ -234,6 +234,8 @@ def test_make_lab_opens_lesson_1_and_hands_arguments_on():
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert plan.splitlines()[-1].endswith("--no-browser --port 8890")
     assert f"/lab/tree/notebooks/{rules.lessons()[0].name} " in plan
+    assert f'JUPYTER_CONFIG_PATH="{ROOT / "course" / "jupyter"}' in plan
+    assert (ROOT / "course" / "jupyter" / "jupyter_server_config.py").is_file()
 
 
 def test_the_first_lessons_import_what_is_installed_first():
