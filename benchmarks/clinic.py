@@ -10,18 +10,16 @@ from keras import layers, optimizers
 
 from benchmarks import works
 from course.clinic import make_patient
+from course.clinic.examples import data, least_squares, with_shuffled_labels
 from course.clinic.models import (
     ADAM,
     CROSSENTROPY,
     SGD,
     Case,
     built,
-    data,
     dense,
-    least_squares,
     network,
     softmax,
-    with_shuffled_labels,
 )
 
 schedules = optimizers.schedules

@@ -305,8 +305,7 @@ def _middle(table, low, high, chance):
     that is no better than a constant answer, whose cost is `chance`, isn't chosen.
     """
     rates, means = table.rates[low : high + 1], table.means[low : high + 1]
-    away = np.abs(np.log(rates / math.sqrt(rates[0] * rates[-1]))).round(9)
-    away[means >= chance] = np.inf
+    away = np.where(means < chance, _away(rates), np.inf)
     return low + int(np.lexsort((rates, means, away))[0])
 
 
@@ -345,8 +344,13 @@ def _explain_plateau(table, best, low, high, chosen):
     return text
 
 
+def _away(rates):
+    """Return how far, in powers of e, rates lie from the geometric middle of their ends."""
+    return np.abs(np.log(rates / math.sqrt(rates[0] * rates[-1]))).round(9)
+
+
 def _why_chosen(rates, low, high, chosen):
-    away = np.abs(np.log(rates[low : high + 1] / math.sqrt(rates[low] * rates[high]))).round(9)
+    away = _away(rates[low : high + 1])
     if away[chosen - low] > away.min():
         return "the one nearest to their middle that is better than a constant answer"
     if np.count_nonzero(away == away.min()) == 2:

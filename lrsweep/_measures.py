@@ -115,7 +115,7 @@ def order(patient):
     """
     healthy = f"below {SORTED:g}"
     if patient.shuffled:
-        return Measure("order", None, "fit shuffles the examples in each epoch", "shuffled")
+        return Measure("order", None, "fit shuffles the examples", "shuffled")
     y = patient.train.y
     if not isinstance(y, np.ndarray):
         raise NotKnown("there are several targets")

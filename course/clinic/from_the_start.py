@@ -4,16 +4,8 @@ import keras
 import numpy as np
 from keras.optimizers import schedules
 
-from course.clinic.models import (
-    ADAM,
-    SGD,
-    built,
-    data,
-    dense,
-    network,
-    softmax,
-    with_shuffled_labels,
-)
+from course.clinic.examples import agreement_of_neighbours, data, with_shuffled_labels
+from course.clinic.models import ADAM, SGD, built, dense, network, softmax
 from course.clinic.patient import ACCURACY, Finding, Patient, fit_with, joined, scheduled, shown
 from lrsweep import CurvatureMeter
 
@@ -150,18 +142,10 @@ class ShuffledLabels(OnDigits):
         return with_shuffled_labels(data("digits", self.seed), self.seed)
 
     def check(self):
-        share = agreement_of_neighbours(*self.train)
+        share = agreement_of_neighbours(*(part[:500] for part in self.train))
         text = f"the nearest other digit has the same label in {share:.0%} of cases"
         return Finding(share, share < 0.2, text)
 
     def cured(self):
         train, validation = data("digits", self.seed)
         return self.fresh(train=train, validation=validation)
-
-
-def agreement_of_neighbours(x, y, most=500):
-    """Return how often an example's nearest other has its label, among the first `most`."""
-    x, y = x[:most], y[:most]
-    apart = ((x[:, None] - x[None]) ** 2).sum(axis=-1)
-    np.fill_diagonal(apart, np.inf)
-    return float(np.mean(y[apart.argmin(axis=1)] == y))

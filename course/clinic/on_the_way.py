@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras import layers
 from keras.optimizers import schedules
 
+from course.clinic.examples import data
 from course.clinic.from_the_start import OnDigits
-from course.clinic.models import ADAM, CROSSENTROPY, SGD, built, data, dense, softmax
+from course.clinic.models import ADAM, CROSSENTROPY, SGD, built, dense, softmax
 from course.clinic.patient import (
     ACCURACY,
     Finding,

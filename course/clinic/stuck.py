@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras.optimizers import schedules
 
+from course.clinic.examples import least_squares
 from course.clinic.from_the_start import OnDigits
-from course.clinic.models import SGD, built, dense, least_squares
+from course.clinic.models import SGD, built, dense
 from course.clinic.patient import (
     Finding,
     Patient,

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.where_to_start import builder, examples
 from course import clinic, quiz
-from course.clinic.models import data
+from course.clinic.examples import data
 from lrsweep import CurvatureMeter, sweep_learning_rates
 from tools import rules
 from utils.first_sweep import first_sweep
@@ -176,7 +176,7 @@ def test_lesson_8_the_formula_of_the_floor_is_exact_for_gaussian_inputs(rate):
 
 
 def test_lesson_8_even_the_true_line_has_a_loss_of_about_a_quarter():
-    from course.clinic.models import least_squares
+    from course.clinic.examples import least_squares
 
     for seed in range(10):
         random = np.random.default_rng(seed)
