@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Two workers share two cores: a matrix product that waits for a second thread takes far longer.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 LONGEST = (  # files that take half a minute or more, the longest first
+    "test_differential.py",
     "test_sweep.py",
+    "test_claims_08.py",
     "06_transfer_learning_with_xception.ipynb",
     "07_where_the_limit_moves.ipynb",
     "08_the_learning_rate_clinic.ipynb",
@@ -17,8 +20,16 @@ LONGEST = (  # files that take half a minute or more, the longest first
     "test_exercises.py",
     "test_surroundings.py",
     "05_sweeps.ipynb",
+    "03_keras_optimizers.ipynb",
+    "04_decay_and_schedules.ipynb",
     "test_views.py",
 )
+
+
+def pytest_configure():
+    """Hear Ctrl-C in a run that a shell has started in the background, too; tests press it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
