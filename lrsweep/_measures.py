@@ -244,7 +244,7 @@ def averages(patient):
 
     Value: their ratio, on training examples, at the end of a trial. The averages keep the share
     momentum^updates of their start, 0 and 1, so 0.99 needs some 500 updates. Alarming is a ratio
-    above 2 if predicting is also worse than guessing, and the share that is kept above a tenth.
+    above 2 with a share above a tenth; one of them alone is worth a look.
     """
     layers = moving_averages(patient.model)
     if not layers:
@@ -268,5 +268,6 @@ def averages(patient):
             "averages", ratio, text, healthy, "ALARM", "averages",
             "give BatchNormalization a smaller momentum, such as 0.9, or train for more updates.",
         )  # fmt: skip
-    return Measure("averages", ratio, text, healthy, "look" if kept > 0.1 else "healthy", "",
+    settled = ratio <= SETTLED and kept <= 0.1
+    return Measure("averages", ratio, text, healthy, "healthy" if settled else "look", "",
                    "give BatchNormalization a smaller momentum, such as 0.9.")  # fmt: skip

@@ -249,6 +249,15 @@ def test_averages_that_have_not_settled():
     assert measured(_measures.averages, network()).value is None
 
 
+def test_averages_that_fall_behind_the_weights_are_worth_a_look():
+    """They have left their start by the last update, but not by the end of the trial."""
+    hidden = [layers.BatchNormalization(momentum=0.999), layers.Dense(8, "relu")]
+    raw = (500 + 100 * X[:120], DATA[1])
+    found = measured(_measures.averages, network(hidden=hidden), raw, raw, planned=2500)
+    assert found.value > 2
+    assert found.verdict == "look"
+
+
 def test_updates_are_compared_with_the_weights():
     model, data = line(8.0)  # the loss 4w², so w loses the share 8η at each update
     found = measured(of_gradients.updates, model, data, None)
