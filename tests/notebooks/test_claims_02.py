@@ -184,6 +184,24 @@ def test_lesson_2_the_explosion_is_the_steepest_directions_part_times_102_to_the
     assert below < 1
 
 
+def test_lesson_2_above_the_limit_a_run_may_come_nearer_before_it_goes_away():
+    x, y = problem("iris")
+    best, rate = np.linalg.lstsq(x, y)[0], 1.01 * 2 / curvatures(x)[-1]
+    path = descent.gradient_descent(
+        lambda w: 2 / len(x) * x.T @ (x @ w - y), np.zeros(x.shape[1]), rate, 1000
+    )
+    farther = np.diff(np.linalg.norm(path - best, axis=1)) > 0
+    assert not np.any(farther[:100]), "'sooner or later' has to stay in the glossary's divergence"
+    assert np.all(farther[110:])
+
+
+def test_lesson_2_log10_of_the_explosion_is_15_7_and_the_nearest_power_of_ten_is_arguable():
+    x, y = problem("iris")
+    above = curve(x, y, 1.01 * 2 / curvatures(x)[-1], 1000)[-1]
+    assert round(np.log10(above), 1) == 15.7
+    assert above - 1e15 < 1e16 - above, "so don't ask for the nearest power of ten"
+
+
 def test_lesson_2_a_run_needs_some_distance_in_the_steepest_direction_to_explode():
     x, y = problem("diabetes")  # the steepest direction is the bias, and it starts at its best
     rate = 1.01 * 2 / curvatures(x)[-1]
@@ -385,6 +403,14 @@ def test_lesson_2_with_many_weights_a_path_leads_straight_into_a_too_sharp_minim
     for aside, arrives in ((0.0, True), (1e-15, False)):
         path = descent.gradient_descent(losses.ravine_gradient, np.array([aside, 3.0]), 0.6, 300)
         assert (np.linalg.norm(path[-1]) < 1e-3) == arrives
+
+
+def test_lesson_2_a_small_rate_can_settle_in_any_minimum_of_a_smooth_loss_only():
+    smooth, corner = (
+        descent.gradient_descent(slope, 1.0, 0.003, 10_000)[-100:] for slope in (np.tanh, np.sign)
+    )
+    assert np.all(np.abs(smooth) < 1e-9)
+    assert np.sum(np.diff(np.abs(corner)) > 0) > 40, "'on a smooth loss' has to stay"
 
 
 @pytest.mark.parametrize("case", CASES)
