@@ -194,7 +194,8 @@ def test_k5_an_integer_can_be_assigned():
     "print",
     lesson=3,
     said="0.009999999776482582",
-    sentence="optimizer.learning_rate is a Variable of float32, and optimizer.lr does not exist.",
+    sentence="optimizer.learning_rate is a Variable of float32; optimizer.lr does not exist, and "
+    "assigning it changes nothing.",
     repair="rewrite the cells that read the rate; float(...) may no longer be needed.",
 )
 def test_print_the_rate_is_a_variable():
@@ -204,6 +205,8 @@ def test_print_the_rate_is_a_variable():
     assert float(optimizer.learning_rate) != 0.01
     assert float(optimizer.learning_rate) == np.float32(0.01)
     assert not hasattr(optimizer, "lr")
+    optimizer.lr = 0.5
+    assert float(optimizer.learning_rate) == np.float32(0.01)
 
 
 @canary(

@@ -291,6 +291,29 @@ def test_lesson_3_no_other_pair_of_rate_and_beta_is_faster_on_a_quadratic():
                 assert slowest(other_rate, other_beta, (largest, smallest)) > best - 1e-6
 
 
+def test_lesson_3_momentum_09_helps_in_a_long_ravine_and_not_in_one_of_kappa_20():
+    rates = np.geomspace(0.001, 3.79, 300)
+    for kappa, helps in ((20, False), (100, True)):
+        best = min(slowest(rate, 0.9, (1, 1 / kappa)) for rate in rates)
+        assert best >= np.sqrt(0.9) - 1e-9
+        assert (best < descent.convergence_rate(kappa, 1)) == helps, "'can' has to stay"
+
+
+def test_lesson_3_in_a_ravine_plain_descent_creeps_or_goes_back_and_forth():
+    for rate, turns in ((0.1, False), (0.45, True)):
+        path = descent.gradient_descent(ravine_gradient, np.array([3.0, 3.0]), rate, 20)
+        assert (path[1, 0] < 0) == turns
+        assert path[-1, 1] > 0.4, "and along the valley it is late"
+
+
+def test_lesson_3_one_hidden_layer_stands_a_rate_of_1_and_two_may_not():
+    rates = np.full(8 * PER_EPOCH, 1.0)
+    one, two = (train(rates, sizes, 6)[1] for sizes in ((64, 64, 10), (64, 64, 64, 10)))
+    assert np.all(one[-1] < 0.02)
+    assert np.any(two[-1] > 2), "'with one hidden layer' has to stay"
+    assert np.sum(np.any(np.diff(two, axis=0) > 0, axis=0)) >= 4  # of 6 seeds jump
+
+
 def test_lesson_3_each_further_tenth_takes_11_5_updates_and_the_first_takes_30():
     rate, beta = numpy_optimizers.fastest_momentum(100, 1)
     factor = numpy_optimizers.momentum_convergence_rate(100, 1)
