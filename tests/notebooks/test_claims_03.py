@@ -5,6 +5,8 @@ A test is named after the lesson and after the sentence it holds. Where a senten
 the condition must stay in the sentence.
 """
 
+import warnings
+
 import keras
 import numpy as np
 import numpy_networks as networks
@@ -130,6 +132,24 @@ def test_lesson_3_keras_cannot_look_behind_rescaling_or_a_formula_of_your_own():
     kerass = keras.losses.sparse_categorical_crossentropy
     step = bias_step(sigmoid, loss=lambda truth, outputs: kerass(truth, outputs))
     assert step == pytest.approx(0.5, abs=1e-6), "'a loss of your own' would say too much"
+
+
+def test_lesson_3_where_keras_cannot_look_behind_softmax_is_applied_twice_without_a_word():
+    softmax, logits = layers.Activation("softmax"), keras.losses.SparseCategoricalCrossentropy
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        twice = bias_step(softmax, layers.Rescaling(1.0), loss=logits(from_logits=True))
+        assert twice == pytest.approx(0.25, abs=1e-6)
+        with pytest.raises(UserWarning, match="from_logits"):
+            bias_step(softmax, loss=logits(from_logits=True))
+
+
+def test_lesson_3_with_binary_crossentropy_one_sigmoid_is_a_right_way_too():
+    score = layers.Dense(1, "sigmoid", kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((1,)), score])
+    model.compile(keras.optimizers.SGD(1.0), loss="binary_crossentropy")
+    model.train_on_batch(np.ones((4, 1)), np.ones(4))
+    assert score.bias.numpy()[0] == pytest.approx(0.5, abs=1e-6), "'with this loss' has to stay"
 
 
 def test_lesson_3_the_slope_is_exactly_half_at_0_and_not_elsewhere():
