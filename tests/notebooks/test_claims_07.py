@@ -276,6 +276,38 @@ def test_lesson_7_sgd_trains_up_to_twice_the_limit_at_the_start_but_no_better(ep
         assert not losses[2].mean() < np.log(10), batch
 
 
+OTHERS = {  # layers, units, initializer, scale of the inputs; 2/L at the start, a better rate
+    "three layers, started high": (3, 64, "he_normal", 1.0, 0.13, 0.39),
+    "small inputs": (1, 32, "glorot_uniform", 0.2, 8.5, 2.1),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
+def test_lesson_7_sgds_best_rate_need_not_stop_near_the_limit_at_the_start(case):
+    """It stopped at three times 2/L with one network, and at a quarter of it with another."""
+    depth, units, start, scale, limit, better = case
+    names = lesson()
+
+    def build():
+        hidden = [keras.layers.Dense(units, "relu", kernel_initializer=start) for _ in range(depth)]
+        scaled = keras.layers.Rescaling(scale)
+        model = keras.Sequential([keras.Input((64,)), scaled, *hidden, keras.layers.Dense(10)])
+        model.compile("sgd", loss=names["logits_loss"])
+        return model
+
+    keras.utils.set_random_seed(0)
+    found = 2 / CurvatureMeter(build(), *names["train_part"]).largest()
+    assert found == pytest.approx(limit, rel=0.1)
+    rates = sorted((limit, better))
+    result = names["sweep_learning_rates"](
+        build, rates, names["train_part"], names["validation_part"],
+        epochs=2, batch_size=512, seeds=3, progress=False,
+    )  # fmt: skip
+    losses = dict(zip(rates, result.metrics["val_loss"][:, :, -1]))
+    assert np.all(losses[better] < losses[limit])
+
+
 @pytest.mark.long
 def test_lesson_7_adams_exponent_is_no_law():
     """With two epochs it is about a half, with eight nearer to a third."""
@@ -329,7 +361,7 @@ def test_lesson_7_with_plain_sgd_ordinary_layers_keep_their_rate():
     assert 0.5 < bests[0] / bests[1] < 2
 
 
-def accumulated(optimizer, extra=None, examples=384, epochs=1):
+def accumulated(optimizer, extra=None, examples=384, epochs=1, loss=None):
     """Return how far 4 times 32 examples, accumulated, end from batches of 128."""
     digits, fine = lesson()["digits"], {"dtype": "float64"}
     ends = []
@@ -339,7 +371,7 @@ def accumulated(optimizer, extra=None, examples=384, epochs=1):
         hidden = keras.layers.Dense(16, activation="relu", **fine)
         last = keras.layers.Dense(10, **fine)
         model = keras.Sequential([keras.Input((64,), **fine), hidden, *middle, last])
-        model.compile(optimizer(batch, **options), loss=lesson()["logits_loss"])
+        model.compile(optimizer(batch, **options), loss=loss or lesson()["logits_loss"])
         x, y = digits.x_train[:examples], digits.y_train[:examples]
         if batch == 128:  # with one epoch after the other, as if they were one
             x, y, repeats = np.tile(x, (epochs, 1)), np.tile(y, epochs), 1
@@ -375,6 +407,23 @@ def test_lesson_7_accumulation_with_a_moving_average_is_another_training():
         return keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5, **options)
 
     assert accumulated(averaged) > 1e-4
+
+
+def test_lesson_7_accumulation_with_a_loss_that_is_a_sum_is_another_training():
+    """Keras averages the four sums, so it moves a quarter as far."""
+    added = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    small = lambda _, **options: keras.optimizers.SGD(0.001, **options)  # noqa: E731
+    assert accumulated(small, loss=added) > 1e-3
+
+
+def test_lesson_7_gradients_added_up_multiply_sgds_rate_and_hardly_touch_adams():
+    four, one = lambda w: 4 * w, lambda w: w
+    for make, same in ((numpy_optimizers.sgd, False), (numpy_optimizers.adam, True)):
+        added = numpy_optimizers.follow(make(0.05), four, 1.0, 10)
+        averaged = numpy_optimizers.follow(make(0.05), one, 1.0, 10)
+        quadrupled = numpy_optimizers.follow(make(0.2), one, 1.0, 10)
+        assert np.allclose(added, averaged, atol=1e-4) == same
+        assert np.allclose(added, quadrupled) != same
 
 
 def test_lesson_7_accumulation_with_batchnormalization_is_another_training():
