@@ -83,7 +83,7 @@ def _batch(adaptive):
 
 
 def _width(adaptive):
-    return "more units move together (7)" if adaptive else "not measured in this course"
+    return "more units move together (7)" if adaptive else "plain SGD's best rate stayed (7)"
 
 
 def _budget(updates):

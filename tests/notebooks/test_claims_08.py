@@ -23,6 +23,7 @@ from course import clinic, quiz
 from course.clinic.examples import data
 from lrsweep import CurvatureMeter, sweep_learning_rates
 from tools import rules
+from utils.data import standardise
 from utils.first_sweep import first_sweep
 
 STEM = "08_the_learning_rate_clinic"
@@ -91,6 +92,23 @@ def test_lesson_8_adams_first_updates_shrink_as_the_weights_grow(seed):
     assert 18 < steps[0] / sizes[0] < 22
     assert 0.2 < steps[-1] / steps[0] < 0.6
     assert sizes[-1] > 10 * sizes[0]
+
+
+def test_lesson_8_at_a_rate_of_3_adams_own_denominator_makes_the_limit_look_healthy():
+    (x, y), _ = data("digits", 0)
+    curvatures, denominators = [], []
+    for rate in (0.003, 3.0):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(32, "relu"), keras.layers.Dense(10, "softmax")]
+        model = keras.Sequential([keras.Input((64,)), *layers])
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+        model.fit(x[:960], y[:960], verbose=0)  # 30 updates
+        meter = CurvatureMeter(model, x[:256], y[:256], preconditioned=True)
+        curvatures.append(meter.largest())
+        squares = [np.ravel(part.numpy()) for part in model.optimizer._velocities]
+        denominators.append(np.mean(np.sqrt(np.concatenate(squares))))
+    assert 3.0 * curvatures[1] / 38 < 1 < 3.0 * curvatures[0] / 38
+    assert denominators[1] > 10 * denominators[0]
 
 
 # --- ward 1 --------------------------------------------------------------------------------------
@@ -186,6 +204,18 @@ def test_lesson_8_even_the_true_line_has_a_loss_of_about_a_quarter():
             assert np.mean((y - x @ truth) ** 2) == pytest.approx(0.25, rel=0.25)
 
 
+def test_lesson_8_a_new_rate_right_before_the_last_fit_changes_nothing_in_g_alone():
+    for letter, used in (("F", 0.006), ("G", 0.02), ("H", 0.006)):
+        owner = clinic.make_patient(letter)
+        model = owner.build()
+        if letter == "H":
+            owner._compile(model)
+        model.optimizer.learning_rate = 0.006
+        callbacks = owner.callbacks() if letter == "G" else []
+        owner.go_on(model, epochs=1, callbacks=callbacks)
+        assert float(model.optimizer.learning_rate) == pytest.approx(used)
+
+
 # --- ward 3 and 4 --------------------------------------------------------------------------------
 
 
@@ -230,6 +260,18 @@ def test_lesson_8_l_the_old_velocity_makes_the_rise_even_at_a_rate_of_zero(seed)
     losses = drop.go_on(model, epochs=8)["loss"]
     assert max(losses) > 3 * first["loss"][-1]
     assert abs(losses[-1] / losses[-2] - 1) < 0.1  # it comes to rest by itself
+
+
+def test_lesson_8_l_a_steady_gradient_keeps_up_a_velocity_of_eta_g_over_1_minus_beta():
+    """The ratio that the lesson prints, by hand."""
+    drop = clinic.make_patient("L")
+    model, _ = drop.fresh(epochs=drop.before)
+    x, y = drop.train
+    error = model.predict(x, verbose=0)[:, 0] - y
+    slope = 2 * np.append(x.T @ error, error.sum()) / len(x)
+    velocity = np.concatenate([np.ravel(part.numpy()) for part in model.optimizer.momentums])
+    most = 0.01 * drop.rate * np.linalg.norm(slope) / (1 - drop.momentum)
+    assert np.linalg.norm(velocity) / most == pytest.approx(drop.check().value, rel=0.01)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -284,6 +326,27 @@ def test_lesson_8_a_tenth_of_the_epochs_favours_large_rates_and_the_next_smaller
     missed = [winner not in two for winner, two in zip(best[60], best_two.T)]
     assert np.sum(missed) >= 2
     assert all(winner >= two.min() - 1 for winner, two in zip(best[60], best_two.T))
+
+
+TABLE = "x_rest, x_test, y_rest, y_test = split(x, y, 0.2)"
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (40, 6, 2), (40, 4, 4, 1)], ids=str)
+def test_lesson_8_the_template_splits_and_scales_tables_series_and_pictures(shape):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = [cell.source for cell in rules.code_cells(notebook)]
+    (place,) = (number for number, source in enumerate(sources) if TABLE in source)
+    random = np.random.default_rng(0)
+    x, y = 100 + 5 * random.normal(size=shape), random.normal(size=40)
+    names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers", "standardise": standardise}
+    for source in sources[place - 1 : place + 1]:
+        exec(source, names)
+    scaled, targets = names["my_train"]
+    assert scaled.shape == (24, *shape[1:])
+    assert scaled.mean() == pytest.approx(0, abs=1e-6)
+    assert scaled.std() == pytest.approx(1, abs=1e-6)
+    assert names["x_test"].shape == (8, *shape[1:])
+    assert targets.std() == pytest.approx(1)
 
 
 # --- where to begin ------------------------------------------------------------------------------
