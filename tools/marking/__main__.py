@@ -18,6 +18,7 @@ if __name__ == "__main__":  # while the modules load, there is nothing to clear 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
+import errno
 import os
 import sys
 from collections import Counter
@@ -30,11 +31,12 @@ from . import cluster, decisions, lateness, marks, platforms, pool, roster, sand
 from .classroom import Classroom
 from .collect import collect, given
 from .feedback import hand_back
-from .files import printable
+from .files import locked, printable
 from .report import report
 from .run import mark
 
 FOLDER = "the class's folder"
+FULL = "The disk is full: make room, and give the same command again. What is done is kept."
 
 
 def main(arguments=None):
@@ -50,6 +52,10 @@ def main(arguments=None):
     except pool.Stopped as signal:
         print(f"\nStopped ({signal}). What is done is kept; the same command goes on from there.")
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SystemExit(FULL) from error
 
 
 def _parser():
@@ -135,13 +141,17 @@ def do_assignment(room, chosen):
     if chosen.db:
         room.connect(chosen.db)
     source = chosen.source or exercises.lesson_path(chosen.lesson)
-    path = room.assign(source, chosen.seed, force=chosen.force == "yes")
+    with locked(room):
+        path = room.assign(source, chosen.seed, force=chosen.force == "yes")
     print(f"Give this to your students: {path}")
 
 
 def do_roster(room, chosen):
     """Take a list of the class."""
-    content, before = given(chosen.origin, room).read_bytes(), set(roster.load(room))
+    path = given(chosen.origin, room)
+    if path.is_dir():
+        raise SystemExit(f"FROM={path} is a folder: give the file of the class's list")
+    content, before = path.read_bytes(), set(roster.load(room))
     students = roster.take(room, content)
     ids = {it.id for it in students}
     for word, found in {"NEW": ids - before, "GONE": before - ids}.items():

@@ -1,8 +1,9 @@
 """Every file that was found to be a student's, with its time: `collected.csv`."""
 
-import csv
+import re
 from collections import defaultdict
 
+from . import tables
 from .files import as_csv, write_whole
 
 BY_HAND = "time by hand"  # a person may write here when a file was handed in
@@ -12,12 +13,35 @@ COLUMNS = (
 
 
 def taken(classroom):
-    """Return the rows of `collected.csv`: every file that was found to be a student's."""
+    """Return the rows of `collected.csv`: every file that was found to be a student's.
+
+    A person may have saved it in a spreadsheet, which drops zeros and writes dates in its own way.
+    """
     path = classroom.folder / "collected.csv"
     if not path.exists():
         return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return [dict.fromkeys(COLUMNS, "") | row for row in csv.DictReader(file)]
+    return [_as_written(row) for row in tables.rows(path, COLUMNS, ("lesson", "student", "file"))]
+
+
+def _as_written(row):
+    times = {name: _with_the_year_first(row[name]) for name in ("handed in", BY_HAND)}
+    return {**row, **times, "lesson": row["lesson"].strip().zfill(2)}
+
+
+def _with_the_year_first(words):
+    """Return a time as the course writes it, if it is written with points.
+
+    Examples
+    --------
+    >>> _with_the_year_first("20.11.2026 18:30"), _with_the_year_first("soon")
+    ('2026-11-20 18:30', 'soon')
+    """
+    return re.sub(r"^\s*(\d\d?)\.(\d\d?)\.(\d{4})(?= |$)", _turned, words)
+
+
+def _turned(found):
+    day, month, year = found.groups()
+    return f"{year}-{month:0>2}-{day:0>2}"
 
 
 def of(classroom, lesson, student):

@@ -6,6 +6,8 @@ import re
 import nbformat
 from nbgrader.utils import is_grade, is_solution
 
+from . import names
+
 MUST_FAIL = {  # tried in the notebook's own namespace, with the names that its tests use
     "a plain assert": "assert {low} > {high}",
     "numpy.testing": (  # only where it is loaded: nobody replaces what is not there
@@ -25,10 +27,16 @@ UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a
 HINTS = {
     "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
     r"|events\.register|set_custom_exc|input_transformers|user_ns\b",
-    "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b",
+    "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b"
+    r"|\b(tb|gi|cr|ag)_frame\b|\bf_(back|locals|globals)\b|(walk|extract)_(stack|tb)\b",
+    "reaches for names by their text": r"(?<![.\w])(globals|locals|vars|eval|exec|__import__)\("
+    r"|__(globals|builtins|dict|subclasses)__|\bbuiltins\b|\bsys\.modules\b|\bimportlib\b"
+    r"|\bgc\.get_",
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
-    r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)",
-    "defines what equals": r"__(eq|ne|array|float|lt|gt|le|ge|bool|array_ufunc)__",
+    r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)"
+    r"|__(code|defaults|kwdefaults|closure)__|set(trace|profile)\b|sys\.monitoring",
+    "defines what equals": r"__(eq|ne|float|lt|gt|le|ge|bool|buffer)__"
+    r"|__array(_ufunc|_function|_interface|_struct)?__",
     "reaches out of Python": r"os\._exit|os\.kill|\bsubprocess\b|\bctypes\b|os\.system|\bsocket\b",
 }
 QUOTED = r"\(\s*(['\"])((?:(?!\1)[^\\{}\n])+)\1"  # a name in either kind of quotes
@@ -134,4 +142,13 @@ def hints(nb):
     for line in re.findall(COURSE, code, flags=re.MULTILINE):
         if line.strip() not in course:
             found.append("an answer imports from the course's packages")
+    found += [f"an answer reads {name}, which only the tests define" for name in _peeked(nb, own)]
     return sorted(set(found))
+
+
+def _peeked(nb, own):
+    """Return the names that the student's cells read from the tests."""
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    mine, tests = {id(cell) for cell in own}, {id(cell) for cell in code if is_grade(cell)}
+    kinds = mine, {id(cell) for cell in code} - mine - tests, tests
+    return names.peeked(*([cell.source for cell in code if id(cell) in kind] for kind in kinds))

@@ -7,6 +7,7 @@ from nbgrader.utils import is_grade
 BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 PLACE = re.compile(r"(?:Cell In\[\d+\]|<ipython-input[^>\n]{0,80}>), line (\d+)")
+TIMED_OUT = "CellTimeoutError:"  # how the marker's own error begins
 SENTENCE = 160  # characters of what a check said
 
 
@@ -46,7 +47,7 @@ def _said(out, source):
 
 def in_hidden_part(traceback, source):
     """Tell whether the line of a test at which an error arose is a hidden one."""
-    if BEGIN not in source or "CellTimeoutError" in traceback:
+    if BEGIN not in source or traceback.startswith(TIMED_OUT):
         return False
     place = PLACE.search(traceback)
     first = source[: source.index(BEGIN)].count("\n") + 1

@@ -21,6 +21,7 @@ from .decisions import stored
 from .files import Problem, digest, locked, note_problems
 
 RIGHT_ONE = "ask for the right file"
+HOLDS_NOTHING = "it is called like the lesson, but holds nothing of it"
 
 
 class Found(NamedTuple):
@@ -97,7 +98,9 @@ def collect(origin, classroom, lesson):
         attempts.note(classroom, lesson, rows)
         have = set(classroom.students(lesson))
         known = roster.load(classroom)
-        result.told += _without(result, known.values(), have, roster.head(classroom))
+        people = known.values(), roster.head(classroom)
+        _name_who_is_known(result, classroom, lesson, *people)
+        result.told += _without(result, have, *people)
         result.told += roster.strangers(classroom, lesson)
         result.earlier = sorted(have - set(result.done) - {it.student for it in result.unclear})
         asked = {it.student for it in (*result.unclear, *result.told)}
@@ -111,13 +114,31 @@ class _Out(NamedTuple):
     whose: layouts.Whose
 
 
-def _without(result, known, have, head):
-    """Return the problems of those who handed in something, but nothing that can be marked."""
-    found, out = {}, [_Out(it, layouts.whose(it.student)) for it in result.out]
+def _owners(problems, known, head):
+    """Yield (problem of a file, id of the student whom the file's name tells, or "")."""
+    out = [_Out(it, layouts.whose(it.student)) for it in problems]
     for it, whose in blackboard.resolved(out, known, head):
         who = matching.matches(known, whose)
-        if len(who) == 1 and who[0].id not in have and not matching.contradiction(who[0], whose):
-            found.setdefault(who[0].id, []).append(f"{it.student}: {it.reason}")
+        sure = len(who) == 1 and not matching.contradiction(who[0], whose)
+        yield it, who[0].id if sure else ""
+
+
+def _name_who_is_known(result, classroom, lesson, known, head):
+    """Put the student's name into the questions about files that hold nothing of the lesson."""
+    blank = [it for it in result.unclear if it.reason == HOLDS_NOTHING]
+    for it, student in _owners(blank, known, head):
+        if student:
+            advice = result.assign(classroom, lesson, it.student, student)
+            named = Problem(student, f"{it.student}: {it.reason}", f"if it counts: {advice}")
+            result.unclear[result.unclear.index(it)] = named
+
+
+def _without(result, have, known, head):
+    """Return the problems of those who handed in something, but nothing that can be marked."""
+    found = {}
+    for it, student in _owners(result.out, known, head):
+        if student and student not in have:
+            found.setdefault(student, []).append(f"{it.student}: {it.reason}")
         elif not known and it.advice:
             found.setdefault(it.student, []).append(it.reason)
     return [
@@ -172,9 +193,8 @@ def _candidates(origin, classroom, lesson, result):
             reason = f"it is a notebook of lesson {int(number)}"
             result.out.append(Problem(file.place, reason, RIGHT_ONE))
         elif layouts.stem(layouts.parts_of(file.place)[-1])[0].endswith(lesson.notebook):
-            why = "it is called like the lesson, but holds nothing of it"
             advice = result.assign(classroom, lesson, file.place)
-            result.unclear.append(Problem(file.place, why, advice))
+            result.unclear.append(Problem(file.place, HOLDS_NOTHING, advice))
         else:
             result.out.append(Problem(file.place, "it holds nothing of any lesson", RIGHT_ONE))
 

@@ -87,6 +87,8 @@ def assign_to(classroom, lesson, student, place):
         raise SystemExit(f"STUDENT={student}: letters, digits and . _ @ - only, please")
     with locked(classroom):
         content = file.read()
+        if content.startswith(b"PK"):
+            raise SystemExit(f"FILE={place} is a zip file: name the file in it, {place}/...")
         own = digest(content)
         over = [it["digest"] for it in attempts.of(classroom, lesson, student) if it["digest"]]
         _decide(classroom, lesson, own, Path(place).as_posix(), student, over)

@@ -3,6 +3,7 @@
 import contextlib
 import html
 import re
+from collections import defaultdict
 from functools import cache
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from nbgrader.utils import is_grade
 from tqdm import tqdm
 
 from . import marks, platforms, pool, roster
-from .checks import BEGIN, COLOUR, END, in_hidden_part
+from .checks import BEGIN, COLOUR, END, TIMED_OUT, in_hidden_part
 from .files import Problem, locked, note_problems, printable, write_whole
 
 POLICY = (
@@ -26,8 +27,8 @@ HIDDEN = "A hidden check failed: the same question with other numbers or an edge
 CUT = "(cut: it shows a hidden test)"
 WRONG = "This check failed. Run your notebook to see what it says."
 LATER = "(output after the first hidden check is not shown here; your own notebook has it)\n"
-TIMED_OUT = "CellTimeoutError"
 SECONDS = 60  # for one page
+SHOWN = 20  # students of one line; `problems.csv` has all
 UNREADABLE = "the page has the marks alone; send the student what the formgrader shows"
 
 
@@ -83,7 +84,7 @@ def _known(out, released):
     if out.output_type == "error":
         sentence = out.traceback[0]
         said = sentence.partition(": ")[2].strip()
-        known = sentence in (HIDDEN, CUT) or TIMED_OUT in sentence
+        known = sentence in (HIDDEN, CUT, TIMED_OUT)
         if not known and not (len(said) > 3 and f'"{said}"' in released):
             out.traceback = [WRONG]
         return out
@@ -110,7 +111,7 @@ def _shows(text, lines):
 def _told(out, cell, lines):
     if out.output_type == "error":
         plain = COLOUR.sub("", "\n".join(out.traceback))
-        sentence = f"{out.ename}: {out.evalue}"
+        sentence = f"{out.ename}: {out.evalue}".strip()
         if is_grade(cell) and in_hidden_part(plain, cell.source):
             sentence = HIDDEN
         elif _shows(sentence, lines):
@@ -154,8 +155,8 @@ def hand_back(classroom, lesson, tell=print, workers=1):
         path = platforms.marks_file(classroom, lesson, rows)
         platforms.pages_file(classroom, lesson)
         note_problems(classroom, "handback", lesson, problems)
-    for problem in problems:
-        tell(printable(f"{problem.student}: {problem.reason}. {problem.advice}"))
+    for words in _told_once(problems):
+        tell(printable(words))
     out = sum(not row.get("complete") for row in rows)
     if path and out:
         tell(f"{out} of {len(rows)} are not marked in full and not in {path.name}")
@@ -164,6 +165,16 @@ def hand_back(classroom, lesson, tell=print, workers=1):
         path = classroom.folder / "collected.csv"
         tell(f"{len(late)} of {len(rows)} lose {sum(late):g} points for being late: look at {path}")
     return rows
+
+
+def _told_once(problems):
+    """Return a line for each problem; those of many students with the same words share one."""
+    students = defaultdict(list)
+    for it in problems:
+        students[f"{it.reason}. {it.advice}"].append(it.student)
+    for words, who in students.items():
+        more = f" and {len(who) - SHOWN} more" if len(who) > SHOWN else ""
+        yield f"{', '.join(who[:SHOWN])}{more}: {words}"
 
 
 def _to_look_at(rows):

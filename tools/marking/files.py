@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
+from . import tables
+
 COLUMNS = ("step", "lesson", "student", "reason", "what to do")  # of problems.csv
 ASIDE = ".aside"  # what is being written lies here, on the same disk as what is in place
 
@@ -32,8 +34,9 @@ def write_whole(classroom, path, content):
     path : Path
         Where it belongs, in the class's folder; folders on the way are made.
     content : str or bytes
+        Of a text, half a letter (a lone surrogate) becomes a question mark.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     aside = classroom.folder / ASIDE / uuid.uuid4().hex
     for folder in (aside.parent, path.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,8 +94,7 @@ def problems(classroom):
     path = classroom.folder / "problems.csv"
     if not path.exists():
         return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return tables.rows(path, COLUMNS, COLUMNS)
 
 
 def settle(classroom, step, lesson, is_settled):

@@ -1,5 +1,6 @@
 """Whose the files are that a platform hands over; who cannot be told is asked."""
 
+import re
 from collections import Counter, defaultdict
 
 from . import blackboard, layouts, matching, roster
@@ -67,11 +68,26 @@ def _in_roster(known, found):
         name = layouts.before(found.file.place)
         same = matching.matches(known, layouts.Whose("file", name=name)) if name else []
     if len(same) == 1:
-        why = matching.contradiction(same[0], who)
+        why = matching.contradiction(same[0], who) or _in_anothers(known, found, same[0])
         return ("", why) if why else (same[0].id, "")
     many = ", ".join(student.id for student in same)
     name = who.name or who.id
     return "", f"{name} may be {many}" if many else f"{name} {STRANGER}"
+
+
+def _in_anothers(known, found, student):
+    """Return in whose folder a file lies that seems to be somebody else's, or an empty text.
+
+    What a student packs may have any name, also one that a platform gives to another's file.
+    """
+    for part in layouts.parts_of(found.file.place)[:-1]:
+        if layouts.whose(part).platform in layouts.PLATFORMS:
+            return ""
+        owner = layouts.Whose("folder", name=re.sub(r"(?i)\.zip$", "", part))
+        others = matching.matches(known, owner)
+        if others and student not in others:
+            return f"its name is that of {student.id}, but it lies in the folder of {others[0].id}"
+    return ""
 
 
 def _raw(whose, found):

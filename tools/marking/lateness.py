@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from . import attempts
-from .files import write_whole
+from .files import locked, write_whole
 
 RULE = (
     r"(?P<percent>\d+(?:\.\d+)?) ?% (?:an?|per) (?P<unit>day|hour)"
@@ -56,7 +56,7 @@ def read_rule(words):
         if not same:
             raise SystemExit(f"LATE={words!r}: a rule by the {unit} says at most how many {unit}s")
         most = float(found["most"])
-        most = most / 100 / share if found["what"] == "%" else most
+        most = most / 100 / share if share and found["what"] == "%" else most
     return Rule(share, unit, most)
 
 
@@ -90,6 +90,11 @@ def set_rule(classroom, lesson, due="", late=""):
         read_time(due)
     if late:
         read_rule(late)
+    with locked(classroom):
+        _remember(classroom, lesson, due, late)
+
+
+def _remember(classroom, lesson, due, late):
     known = settings(classroom)
     own = known.get(lesson.number, {}) | {k: v for k, v in {"due": due, "late": late}.items() if v}
     if own.get("late") and not own.get("due"):

@@ -79,6 +79,7 @@ RULES = (
         {"name": "Zoë Müller"},
     ),
 )
+PLATFORMS = {rule.platform for rule in RULES}
 NOT_A_PERSON = re.compile(r"(?i)exercises-\d+-submissions?")
 BEFORE = re.compile(rf"(?i)(?P<name>.+?)[ _-]+(?:Copy of |Kopie von )?{NOTEBOOK}\b.*")
 COPIES = (  # what browsers, Jupyter and platforms add to the name of a second file

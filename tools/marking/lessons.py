@@ -88,7 +88,20 @@ def _read(content):
             text = source if isinstance(source, str) else "".join(source)
             texts.add(_bare(text[:100_000]))
             data = cell.get("metadata", {})
-            names |= {cell.get("id"), data.get("id"), data.get("nbgrader", {}).get("grade_id")}
+            names |= {it for it in called(cell, data) if isinstance(it, str)}
     except Exception as error:
         raise NoNotebook(f"{type(error).__name__}: {str(error)[:100]}") from None
-    return frozenset(texts), frozenset(it for it in names if isinstance(it, str))
+    return frozenset(texts), frozenset(names)
+
+
+def called(cell, metadata):
+    """Return what may be a cell's name: its grade id, its id, the id that Colab keeps.
+
+    Examples
+    --------
+    >>> called({"id": "a"}, {"nbgrader": None, "id": "b"})
+    (None, 'a', 'b')
+    """
+    own = metadata.get("nbgrader")
+    grade_id = own.get("grade_id") if isinstance(own, dict) else None
+    return grade_id, cell.get("id"), metadata.get("id")

@@ -13,6 +13,7 @@ from nbgrader.utils import compute_checksum, is_solution
 
 from tools import exercises
 
+from . import lessons
 from .files import digest
 
 KINDS = "source", "release"
@@ -100,7 +101,7 @@ def restored(nb, wanted, released):
     where they stand, as they did for the student.
     """
     for cell in nb.cells:
-        cell.source = cell.source.replace("\r\n", "\n")
+        cell.source = _whole_letters(cell.source).replace("\r\n", "\n")
     names = [_name(cell, released) for cell in nb.cells]
     copies = defaultdict(list)
     for place, name in enumerate(names):
@@ -122,10 +123,17 @@ def restored(nb, wanted, released):
     return result
 
 
+def _whole_letters(text):
+    """Return a text in which half a letter is a sign that stands for it.
+
+    An editor that cuts an emoji in two leaves a lone surrogate, which no file may hold.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _name(cell, released):
     """Return which of the released cells this is, or None."""
-    data = cell.metadata
-    for name in (data.get("nbgrader", {}).get("grade_id"), cell.get("id"), data.get("id")):
+    for name in lessons.called(cell, cell.metadata):
         if isinstance(name, str) and name in released:
             return name
     same = [name for name, text in released.items() if text == cell.source.strip()]

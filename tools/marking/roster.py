@@ -1,15 +1,21 @@
 """Who is in the class, read from a platform's own export."""
 
-import csv
-import io
 import json
 import re
 import unicodedata
+from collections import Counter
 from typing import NamedTuple
 
+from . import tables
 from .files import Problem, as_csv, locked, write_whole
 
+WHAT = "the roster"
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
+HEADS = {  # words of a table's head, where a list of ids has none
+    "name", "names", "student", "students", "email", "mail", "username", "vorname", "nachname",
+    "matrikelnummer", "matrikel", "number",
+}  # fmt: skip
+SPOILT = r"\d+([.,]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
         "known by": [("Student", "ID", "Section"), ("LastName", "FirstName", "ID"),
@@ -59,16 +65,16 @@ def read_export(content):
     Parameters
     ----------
     content : bytes
-        Comma, semicolon or tab between columns; UTF-8 or UTF-16.
+        See `tables.read`.
 
     Raises
     ------
     SystemExit
-        If there is nobody in it, an id is missing, or an id comes twice.
+        If there is nobody in it, an id is missing or spoilt, or an id comes twice.
     """
-    rows = [row for row in _table(content) if any(cell.strip() for cell in row)]
+    rows = tables.read(content, WHAT)
     if not rows:
-        raise SystemExit("the roster is empty")
+        raise SystemExit(f"{WHAT} is empty")
     head = [cell.strip() for cell in rows[0]]
     for platform, columns in PLATFORMS.items():
         if any(set(names) <= set(head) for names in columns["known by"]):
@@ -78,25 +84,10 @@ def read_export(content):
             break
     else:
         students = _plain(head, rows)
-    return _checked(students)
-
-
-def _table(content):
-    if content.startswith(b"PK"):
-        raise SystemExit("the roster is an Excel file (or a zip file): save it as CSV")
-    for code in (
-        ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
-    ):
-        try:
-            text = content.decode(code)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise SystemExit("the roster is no text: save it as CSV in UTF-8")
-    first = text.split("\n", 1)[0]
-    delimiter = max("\t;,", key=first.count)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    students = [it._replace(id=safe(it.id) if it.id else "") for it in students]
+    if not students:
+        raise SystemExit(f"{WHAT} has a head, and nobody below it")
+    return checked(students, WHAT)
 
 
 def _is_no_one(line):
@@ -125,29 +116,51 @@ def _shorter(students):
 def _plain(head, rows):
     """Read a table of our own: named columns, or the id first and the name second."""
     names = [it.lower() for it in head]
+    long = [row for row in rows if any(cell.strip() for cell in row[len(head) :])]
+    if long:
+        raise SystemExit(
+            f"{WHAT} has more cells than columns in the row {', '.join(long[0])!r}: a name with a "
+            "comma stands in quotation marks"
+        )
     if "id" in names:
         known = [it for it in names if it in Student._fields]
         lines = [dict(zip(names, map(str.strip, row))) for row in rows[1:]]
         return [Student(**{it: line.get(it, "") for it in known}) for line in lines]
-    if max(map(len, rows)) > 2:
+    if len(head) > 2 or HEADS & set(re.findall(r"\w+", " ".join(names))):
         raise SystemExit(
-            f"the roster's columns are not understood: {', '.join(head[:8])}. Take the export of "
+            f"{WHAT}'s columns are not understood: {', '.join(head[:8])}. Take the export of "
             "Canvas, Moodle or Blackboard in English, or make a table with the columns id and name"
         )
     return [Student(*[cell.strip() for cell in row[:2]]) for row in rows]
 
 
-def _checked(students):
-    if not students:
-        raise SystemExit("the roster has a head, and nobody below it")
-    missing = [it.name for it in students if not it.id]
+def checked(students, what):
+    """Return students if each has an id of their own that can name a folder.
+
+    Parameters
+    ----------
+    students : list of Student
+    what : str or path
+        What an error calls the table that they are from.
+
+    Raises
+    ------
+    SystemExit
+        If an id is missing, spoilt by a spreadsheet, or comes twice (case counts for nothing).
+    """
+    missing = [it.name or "a row without a name" for it in students if not it.id]
     if missing:
-        raise SystemExit(f"the roster has no id for {', '.join(missing[:5])}")
-    students = [it._replace(id=safe(it.id)) for it in students]
-    ids = [it.id.lower() for it in students]
-    twice = sorted({it for it in ids if ids.count(it) > 1})
+        raise SystemExit(f"{what} has no id for {', '.join(missing[:5])}")
+    spoilt = [it.id for it in students if re.fullmatch(SPOILT, it.id) or it.id != safe(it.id)]
+    if spoilt:
+        raise SystemExit(
+            f"{what} has an id that is none, {spoilt[0]!r}: letters, digits and . _ @ - inside, "
+            "and no number that a spreadsheet has shortened"
+        )
+    ids = Counter(it.id.lower() for it in students)
+    twice = sorted(it for it in ids if ids[it] > 1)
     if twice:
-        raise SystemExit(f"the roster has an id more than once: {', '.join(twice[:5])}")
+        raise SystemExit(f"{what} has an id more than once: {', '.join(twice[:5])}")
     return students
 
 
@@ -160,7 +173,7 @@ def safe(raw):
     ('cmd', 'Zoë_Müller', 'a@b.edu')
     """
     name = unicodedata.normalize("NFC", raw)
-    return re.sub(r"[^\w.@-]+", "_", name).strip("._-@")[:80] or "nobody"
+    return re.sub(r"[^\w.@-]+", "_", name).strip("._-@")[:80].rstrip("._-@") or "nobody"
 
 
 def load(classroom):
@@ -168,12 +181,9 @@ def load(classroom):
     path = classroom.folder / "roster.csv"
     if not path.exists():
         return {}
-    head, *rows = _table(path.read_bytes()) or [[]]  # a spreadsheet writes it in its own way
-    if "id" not in head:
-        raise SystemExit(f"{path} has no column id (it has {', '.join(head[:8])})")
-    lines = [dict(zip(head, map(str.strip, row))) for row in rows if any(row)]
-    known = Student._fields
-    return {it["id"]: Student(**{name: it.get(name, "") for name in known}) for it in lines}
+    lines = tables.rows(path, Student._fields, ("id",))
+    students = [Student(*(line[it].strip() for it in Student._fields)) for line in lines]
+    return {it.id: it for it in checked(students, path)}
 
 
 def take(classroom, content):
@@ -187,7 +197,7 @@ def take(classroom, content):
             students[place] = student._replace(**kept)
         text = as_csv(Student._fields, [it._asdict() for it in students])
         write_whole(classroom, classroom.folder / "roster.csv", text)
-        columns = json.dumps([cell.strip() for cell in _table(content)[0]])
+        columns = json.dumps([cell.strip() for cell in tables.read(content, WHAT)[0]])
         write_whole(classroom, classroom.folder / "roster_columns.json", columns)
     return students
 

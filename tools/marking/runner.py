@@ -35,7 +35,7 @@ class RunInSandbox(Execute):
         self._size, self._sent, self._why = {}, 0, ""
         self.error_on_timeout = {
             **self.error_on_timeout,
-            "traceback": [f"CellTimeoutError: stopped after {self.timeout} seconds"],
+            "traceback": [f"{checks.TIMED_OUT} stopped after {self.timeout} seconds"],
         }
         marked = dict(nb.metadata)
         planted = canaries.plant(nb)

@@ -1,6 +1,7 @@
 """The files in a folder or a zip file, zip files within it opened, and nothing read at once."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +10,6 @@ from typing import NamedTuple
 LARGEST = 10_000_000  # bytes; a notebook of this course has some thousand
 INNER = 200_000_000  # bytes of all zip files within zip files
 FILES, DEPTH = 100_000, 3  # files in all; zip files within zip files
-DAMAGED = (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError)
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
 
 
@@ -37,6 +37,11 @@ def files(origin):
         yield file
 
 
+def shown(place):
+    """Return a path as text; a letter of no known alphabet becomes a sign that stands for it."""
+    return os.fsencode(place).decode("utf-8", "replace")
+
+
 def _in_folder(origin):
     for path in sorted(origin.rglob("*")):
         place = path.relative_to(origin)
@@ -46,15 +51,15 @@ def _in_folder(origin):
         stat = path.stat()
         when = datetime.fromtimestamp(stat.st_mtime)
         if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-            yield from _in_zip(path, place.as_posix() + "/", when, 1)
+            yield from _in_zip(path, shown(place) + "/", when, 1)
         else:
-            yield File(place.as_posix(), when, stat.st_size, _of(path))
+            yield File(shown(place), when, stat.st_size, _of(path))
 
 
 def single(path):
     """Return one file of this computer."""
     stat = path.stat()
-    return File(path.as_posix(), datetime.fromtimestamp(stat.st_mtime), stat.st_size, _of(path))
+    return File(shown(path), datetime.fromtimestamp(stat.st_mtime), stat.st_size, _of(path))
 
 
 def _of(path):
@@ -82,7 +87,7 @@ def _in_zip(archive, before, when, depth, room=None):
     room = room or [INNER]
     try:
         opened = zipfile.ZipFile(archive)
-    except DAMAGED:
+    except Exception:  # whatever is wrong with it, it is this file's alone
         yield File(before.rstrip("/"), when, 0, lambda limit=0: b"")
         return
     for info in opened.infolist():
@@ -103,7 +108,7 @@ def _member(opened, info):
         try:
             with opened.open(info) as file:
                 return file.read(limit)
-        except DAMAGED:
+        except Exception:  # damaged data raise the errors of zlib, bz2 and lzma as well
             return b""  # it will be told as damaged
 
     return read

@@ -1,0 +1,75 @@
+"""Names that a student's functions read, though nothing but the tests defines them."""
+
+import ast
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+NAMED = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler
+CLOSED = (*FUNCTIONS, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def peeked(own, given, tests):
+    """Return the names that functions of a student's read, and that only the tests define.
+
+    Parameters
+    ----------
+    own, given, tests : list of str
+        The student's code, the notebook's own, and the tests': a text for each cell.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> peeked(["def f(x):\\n    return wanted"], ["x = 1"], ["wanted = 2 * x"])
+    ['wanted']
+    >>> peeked(["wanted = 3\\ndef f(x):\\n    return wanted"], [], ["wanted = 6"])
+    []
+    """
+    own, given, tests = (list(map(_tree, cells)) for cells in (own, given, tests))
+    defined = set().union(*map(_bound, own + given))
+    by_tests = set().union(*map(_left_behind, tests)) - defined
+    inside = [it for tree in own for it in ast.walk(tree) if isinstance(it, FUNCTIONS)]
+    read = {
+        name.id
+        for function in inside
+        for name in ast.walk(function)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Load)
+    }
+    return sorted(read & by_tests)
+
+
+def _tree(code):
+    """Return the syntax tree of a cell; one that is no Python has none."""
+    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in code.split("\n")]
+    try:
+        return ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
+
+
+def _bound(tree):
+    """Return the names that a cell defines anywhere."""
+    found = set()
+    for it in ast.walk(tree):
+        if isinstance(it, ast.Name) and not isinstance(it.ctx, ast.Load):
+            found.add(it.id)
+        elif isinstance(it, ast.arg):
+            found.add(it.arg)
+        elif isinstance(it, ast.alias):
+            found.add((it.asname or it.name).partition(".")[0])
+        elif isinstance(it, NAMED) and it.name:
+            found.add(it.name)
+    return found
+
+
+def _left_behind(tree):
+    """Return the names that a cell assigns where later cells see them; imports are no answers."""
+    found, waiting = set(), [tree]
+    while waiting:
+        it = waiting.pop()
+        if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store):
+            found.add(it.id)
+        if not isinstance(it, CLOSED):
+            waiting += ast.iter_child_nodes(it)
+    return found
