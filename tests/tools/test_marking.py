@@ -21,7 +21,7 @@ from conftest import ROOT
 from nbgrader.api import Gradebook
 
 from tools import exercises, rules
-from tools.marking import canaries, clean, feedback, marks, run, sandbox
+from tools.marking import canaries, checks, clean, feedback, marks, run, sandbox
 from tools.marking import collect as collecting
 from tools.marking.classroom import Classroom, Lesson
 
@@ -337,6 +337,77 @@ def test_a_canary_cannot_be_told_from_a_test_by_its_names():
     assert len(known) > 2
     assert names["label"] <= {"1a", "2a", "2b"}
     assert len(names["label"]) > 1
+
+
+PEEKS = {
+    "a frame": "class It:\n    def __len__(self):\n        try:\n            raise ValueError\n"
+    "        except ValueError as error:\n            return error.__traceback__.tb_frame",
+    "its memory": "class It:\n    __array_interface__ = property(lambda self: {})",
+    "a name as text": "globals()['ex' + 'pect'] = lambda *a, **k: None",
+    "the modules": "import sys\nsys.modules['course.answer_' + 'checks'].x = 1",
+    "code": "np.all.__code__ = (lambda x: True).__code__",
+    "a trace": "import sys\nsys.settrace(print)",
+    "a name of the tests": "def update(x, rate):\n    return wanted",
+    "a name of the tests, in a cell of one's own": "give = lambda: wanted",
+}
+
+
+@pytest.mark.parametrize("peek", PEEKS)
+def test_who_reaches_for_the_tests_is_named(peek):
+    nb = pupils.assignment(setup_cell())
+    pupils.cell(nb, "answer_1").source = pupils.RIGHT["answer_1"] + "\n" + PEEKS[peek]
+    assert canaries.hints(nb) != []
+    pupils.cell(nb, "answer_1").source = "x = 1\n%time x"
+    nb.cells.insert(6, nbformat.v4.new_code_cell(PEEKS[peek], id="extra-0"))
+    assert canaries.hints(nb) != []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def update(x, rate):\n    wanted = x\n    return wanted",
+        "wanted = 3\ndef update(x, rate):\n    return wanted",
+        "print(wanted)",
+        "def update(x, rate):\n    return x - rate * curvature * np.abs(x)",
+        "model = 1\nscore = lambda: model.evaluate(x)\ntable.eval('a + b')",
+        "def broken(:",
+    ],
+)
+def test_an_honest_name_is_no_peek(code):
+    nb = pupils.assignment(setup_cell())
+    pupils.cell(nb, "answer_1").source = code
+    assert canaries.hints(nb) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(exercises.SOURCES.glob("*/*.ipynb")), ids=lambda it: it.stem
+)
+def test_no_model_answer_is_suspicious(path):
+    assert canaries.hints(nbformat.read(path, as_version=4)) == []
+
+
+@pytest.mark.parametrize("words", ["CellTimeoutError {}", "x\nCellTimeoutError: {}"])
+def test_no_error_carries_a_hidden_test_to_the_page(words):
+    nb = pupils.assignment(setup_cell())
+    test = pupils.cell(nb, "test_2b")
+    told = words.format(pupils.TEST_2B[::-1])
+    lines = [f"Cell In[9], line {test.source.count(chr(10))}", f"ValueError: {told}"]
+    for ename, trace in (("ValueError", lines), ("CellTimeoutError", lines[::-1])):
+        test.outputs = [nbformat.v4.new_output("error", ename=ename, evalue=told, traceback=trace)]
+        shown = nbformat.from_dict(copy.deepcopy(nb))
+        released = nbformat.v4.new_notebook(cells=copy.deepcopy(nb.cells))
+        feedback.HideTests().preprocess(shown, {"released": released})
+        (sentence,) = pupils.cell(shown, "test_2b").outputs[0].traceback
+        assert sentence in (feedback.HIDDEN, feedback.WRONG)
+
+
+def test_a_time_out_is_shown_as_one():
+    nb = pupils.assignment(setup_cell())
+    error = {"ename": "CellTimeoutError", "evalue": "", "traceback": [f"{checks.TIMED_OUT} x"]}
+    pupils.cell(nb, "test_2b").outputs = [nbformat.v4.new_output("error", **error)]
+    released = nbformat.v4.new_notebook(cells=copy.deepcopy(nb.cells))
+    feedback.HideTests().preprocess(nb, {"released": released})
+    assert pupils.cell(nb, "test_2b").outputs[0].traceback == [checks.TIMED_OUT]
 
 
 def test_what_was_printed_is_one_text_whenever_it_was_sent():

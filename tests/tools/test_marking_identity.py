@@ -1,6 +1,7 @@
 """Whose a file is, and of which lesson: platforms' layouts, the roster, and what is asked."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -13,7 +14,18 @@ import pytest
 from conftest import ROOT
 
 from tools import exercises
-from tools.marking import attempts, decisions, files, layouts, marks, roster, sandbox, sources
+from tools.marking import (
+    attempts,
+    decisions,
+    files,
+    layouts,
+    lessons,
+    marks,
+    restore,
+    roster,
+    sandbox,
+    sources,
+)
 from tools.marking import collect as collecting
 from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
@@ -650,3 +662,161 @@ def test_names_command_no_terminal(room, of, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert not set(printed) & {"\x1b", "\x07"}
     assert "?[2Jboo" in printed
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("inner", [False, True])
+def test_damaged_bytes_in_a_zip_file_are_one_students(room, of, tmp_path, method, inner):
+    packed, place = io.BytesIO(), "anna/exercises_01.ipynb"
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr(place, of("anna"))
+        archive.writestr("bert/exercises_01.ipynb", of("bert"))
+    spoilt = bytearray(packed.getvalue())
+    begin = spoilt.index(place.encode()) + 60
+    spoilt[begin : begin + 300] = bytes(it ^ 0xA5 for it in spoilt[begin : begin + 300])
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(zipped({"anna.zip": spoilt, "zoe/a.ipynb": of("z")}) if inner else spoilt)
+    result = collecting.collect(origin, room, LESSON)
+    assert any("damaged" in words for words in result.done.values())
+    assert ("zoe" if inner else "bert") in result.done
+
+
+def test_a_name_that_is_no_utf8_stops_nobody(room, of, tmp_path):
+    folder = os.fsencode(tmp_path / "in")
+    for name in (b"M\xfcller", b"bert"):
+        os.makedirs(folder + b"/" + name)
+        with open(folder + b"/" + name + b"/exercises_01.ipynb", "wb") as file:
+            file.write(of(name.hex()))
+    result = collecting.collect(tmp_path / "in", room, LESSON)
+    assert set(result.done) == {"bert", "M_ller"}
+    assert {it["student"] for it in attempts.taken(room)} == {"bert", "M_ller"}
+    decisions.assign_to(
+        room, LESSON, "zoe", tmp_path / "in/M\N{REPLACEMENT CHARACTER}ller/exercises_01.ipynb"
+    )
+    assert who(room, "zoe") == b"M\xfcller".hex()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (",Carl Cox", "has no id for Carl Cox"),
+        ("bert,Carl Cox", "an id more than once: bert"),
+        ("Bert,Carl Cox", "an id more than once: bert"),
+        ("../../carl,Carl Cox", "an id that is none, '../../carl'"),
+        ("1.23457E+11,Carl Cox", "an id that is none, '1.23457E"),
+    ],
+)
+def test_a_roster_that_a_person_spoilt_loses_nobodys_work(room, of, tmp_path, line, why):
+    roster.take(room, ROSTER)
+    with open(room.folder / "roster.csv", "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    origin = handed_in(tmp_path / "in", {"Carl Cox/exercises_01.ipynb": of("carl")})
+    with pytest.raises(SystemExit, match=why) as refused:
+        collecting.collect(origin, room, LESSON)
+    assert "roster.csv" in str(refused.value)
+    assert not (room.folder / "submitted").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"Name,E-Mail\nAnna Berg,anna@uni.edu\n", "columns are not understood: Name, E-Mail"),
+        (b"name\nAnna Berg\n", "columns are not understood: name"),
+        ("Matrikelnummer;Name\n007;Zoë\n".encode(), "columns are not understood: Matrikelnummer"),
+        (b'id,name\nanna,"Berg\nbert,B\nzoe,Z\n', "cannot be read from line 2 on"),
+        ("id,name\nzoe,Müller, Zoë\n".encode(), "more cells than columns in the row 'zoe, M"),
+        (b"id,name\n1.23457E+11,Anna\n", "an id that is none"),
+        (b'id,name\nanna,"' + b"x" * 200_000 + b'"\n', "cannot be read from line 2"),
+    ],
+)
+def test_a_table_that_means_something_else_is_refused(content, why):
+    with pytest.raises(SystemExit, match=why):
+        roster.read_export(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"sep=;\r\nid;name\r\nb1;Berg, Anna\r\n",
+        b"\r\n\r\nid;name\r\nb1;Berg, Anna\r\n",
+        "id\tname\r\nb1\tBerg, Anna\r\n".encode("utf-16-le"),
+    ],
+    ids=["Excel's first line", "lines before it", "UTF-16 without a mark"],
+)
+def test_a_table_is_read_as_spreadsheets_save_it(content):
+    (student,) = roster.read_export(content)
+    assert (student.id, student.name) == ("b1", "Berg, Anna")
+
+
+def test_a_short_id_stays_the_same_when_it_is_read_again(room):
+    roster.take(room, f"id,name\n{'a' * 79}-b,Anna\n4e12,Bert\n".encode())
+    assert list(roster.load(room)) == ["a" * 79, "4e12"]
+
+
+def test_nobody_hands_in_as_somebody_else(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    inside = "zoe/Anna Berg_4711_assignsubmission_file_/exercises_01.ipynb"
+    files = {"anna/exercises_01.ipynb": of("anna"), inside: of("zoe as anna")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert who(room, "anna") == "anna"
+    (problem,) = result.unclear
+    assert problem.reason == "its name is that of anna, but it lies in the folder of zoe"
+
+
+def test_an_empty_notebook_has_its_students_name(room, tmp_path, capsys):
+    roster.take(room, ROSTER)
+    empty = nbformat.writes(nbformat.v4.new_notebook()).encode()
+    origin = handed_in(tmp_path / "in", {"anna/exercises_01.ipynb": empty})
+    main(["--class", str(room.folder), "collect", "1", "--from", str(origin)])
+    told = capsys.readouterr().out
+    assert "WHOSE? anna: anna/exercises_01.ipynb: it is called like the lesson" in told
+    assert "make assign-to LESSON=1 STUDENT=anna FILE=" in told
+    assert "NOTHING from anna" not in told
+
+
+def test_a_zip_file_is_nobodys_notebook(room, of, tmp_path):
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(zipped({"zoe/exercises_01.ipynb": of("zoe")}))
+    collecting.collect(origin, room, LESSON)
+    with pytest.raises(SystemExit, match="is a zip file: name the file in it"):
+        decisions.assign_to(room, LESSON, "zoe", origin)
+    assert who(room, "zoe") == "zoe"
+
+
+def test_a_folder_is_no_roster(room, tmp_path):
+    with pytest.raises(SystemExit, match="is a folder: give the file"):
+        main(["--class", str(room.folder), "roster", "--from", str(tmp_path / "..")])
+
+
+@pytest.mark.parametrize("data", [None, [1], {"grade_id": ["a"]}, "x"])
+def test_metadata_of_another_form_is_lost_metadata(room, released, data):
+    nb = json.loads(released[2]("anna"))
+    for cell in nb["cells"]:
+        cell["metadata"]["nbgrader"] = data
+    content = json.dumps(nb).encode()
+    assert lessons.lesson_of(room, content) == LESSON.number
+    texts = released[0].read_text(encoding="utf-8"), released[1]
+    result = restore.restored(restore.read(content), *restore.structure(*texts))
+    assert "anna" in pupils.cell(result, "free_text").source
+
+
+def test_half_a_letter_costs_nothing(room, released):
+    content = released[2]("anna HALF, \U0001f600 \\ud83d").replace(b"HALF", b"\\ud83d")
+    texts = released[0].read_text(encoding="utf-8"), released[1]
+    result = restore.restored(restore.read(content), *restore.structure(*texts))
+    text = pupils.cell(result, "free_text").source
+    assert text.endswith("(anna \N{REPLACEMENT CHARACTER}, \U0001f600 \\ud83d)")
+    files.write_whole(room, room.folder / "x", "half \ud83d")
+    assert (room.folder / "x").read_text(encoding="utf-8") == "half ?"
+
+
+def test_a_full_disk_is_said_in_a_sentence(room, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", full)
+    (room.folder / "list.csv").write_bytes(ROSTER)
+    with pytest.raises(SystemExit, match="The disk is full"):
+        main(
+            ["--class", str(room.folder / "new"), "roster", "--from", str(room.folder / "list.csv")]
+        )

@@ -237,6 +237,47 @@ def test_a_time_that_a_person_wrote_counts(room, tmp_path):
         assert ("write it like 2026-11-20 18:00" in row["notes"]) == (words == "soon")
 
 
+SAVED = {  # how a spreadsheet saves it again, by a function from its text to bytes
+    "with a mark": lambda text: text.encode("utf-8-sig"),
+    "semicolons, of Windows": lambda text: text.replace(",", ";").encode("cp1252"),
+    "without zeros": lambda text: text.replace("01,", "1,").encode(),
+    "German dates": lambda text: text.replace("2026-11-19 10", "19.11.2026 10").encode(),
+}
+
+
+@pytest.mark.parametrize("form", SAVED)
+def test_a_spreadsheet_may_save_what_a_person_wrote(room, tmp_path, form):
+    lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
+    names = ["bergjörg_11_901_exercises_01.ipynb", "mullerzoe_13_903_exercises_01.ipynb"]
+    origin = handed_in(room, tmp_path / "all.zip", names)
+    collecting.collect(origin, room, LESSON)
+    marked(room, {})
+    path = room.folder / "collected.csv"
+    text = path.read_text(encoding="utf-8").replace(",canvas,,", ",canvas,2026-11-19 10:00,", 1)
+    path.write_bytes(SAVED[form](text))
+    assert marks.rows(room, LESSON)[0]["penalty"] == 0.5
+    collecting.collect(origin, room, LESSON)
+    assert marks.rows(room, LESSON)[0]["penalty"] == 0.5
+    assert len(rows_of(path)) == 2
+    problem = files.Problem("bergjörg_11", "x", "y")
+    files.note_problems(room, "mark", LESSON, [problem])
+    kept = room.folder / "problems.csv"
+    kept.write_bytes(SAVED[form](kept.read_text(encoding="utf-8")))
+    assert [row["student"] for row in files.problems(room)] == ["bergjörg_11"]
+
+
+def test_what_is_said_of_many_is_said_once(room, tmp_path):
+    lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
+    names = [f"s{n:02}_{n}_{n}_exercises_01.ipynb" for n in range(25)]
+    collecting.collect(handed_in(room, tmp_path / "all.zip", names), room, LESSON)
+    marked(room, {})
+    told = []
+    feedback.hand_back(room, LESSON, told.append)
+    (line,) = [it for it in told if "its date is that of the download" in it]
+    assert "s19_19 and 5 more: " in line
+    assert len(files.problems(room)) >= 25
+
+
 @pytest.mark.parametrize("words", ["2 days", "2,0", "2d", "two"])
 def test_an_extension_that_is_no_number_stops_nobody(room, tmp_path, words):
     lateness.set_rule(room, LESSON, "2026-11-18 12:00", "10% a day")
@@ -371,6 +412,7 @@ def test_a_text_in_a_cell_of_ones_own_is_read(room, kind, below, waits):
         ("10% a day", 0.01, 0.1),
         ("2.5% per hour", 3, 0.075),
         ("10% a day", -5, 0.0),
+        ("0% a day, at most 5%", 24 * 9, 0.0),
     ],
 )
 def test_a_rule_costs_what_it_says(rule, hours, cost):

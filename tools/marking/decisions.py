@@ -133,7 +133,8 @@ def _file(path):
     for above in (path, *path.parents):
         if above.is_file() and above == path:
             return sources.single(path)
-        if above.is_file() and zipfile.is_zipfile(above):
+        unshown = above.is_dir() and sources.UNKNOWN in path.as_posix()
+        if unshown or (above.is_file() and zipfile.is_zipfile(above)):
             wanted = path.relative_to(above).as_posix()
             for file in sources.files(above):
                 if file.place == wanted:

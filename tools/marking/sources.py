@@ -10,6 +10,7 @@ from typing import NamedTuple
 LARGEST = 10_000_000  # bytes; a notebook of this course has some thousand
 INNER = 200_000_000  # bytes of all zip files within zip files
 FILES, DEPTH = 100_000, 3  # files in all; zip files within zip files
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # what stands for letters in names that are no UTF-8
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
 
 
