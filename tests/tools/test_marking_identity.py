@@ -5,7 +5,9 @@ import errno
 import io
 import json
 import os
+import struct
 import subprocess
+import time
 import zipfile
 
 import marking_class as pupils
@@ -820,3 +822,63 @@ def test_a_full_disk_is_said_in_a_sentence(room, monkeypatch):
         main(
             ["--class", str(room.folder / "new"), "roster", "--from", str(room.folder / "list.csv")]
         )
+
+
+def many(number):
+    """Return a zip file with many empty files, without making each of them."""
+    head = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 33, 0, 0, 0, 1, 0) + b"a"
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, *[0] * 3, 1, *[0] * 6)
+    listed = (entry + b"a") * number
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, len(listed), len(head), 0)
+    return head + listed + end
+
+
+def test_what_one_student_packs_leaves_room_for_the_others(room, of, tmp_path, monkeypatch):
+    for name, value in {"INNER": 3_000_000, "MANY": 100, "LIST": 100_000, "FILES": 1_000}.items():
+        monkeypatch.setattr(sources, name, value)
+    environment = {f"venv/{n}.py": b"" for n in range(120)} | {"exercises_01.ipynb": of("bert")}
+    files_of = {
+        "anna.zip": zipped(
+            {"weights.bin": os.urandom(2_900_000), "x.zip": zipped({"a.ipynb": of("anna")})}
+        ),
+        "bert.zip": zipped(environment),
+        "cleo.zip": zipped({"big.zip": os.urandom(2_900_000), "exercises_01.ipynb": of("cleo")}),
+        "dora.zip": many(1_500),
+        "emil.zip": many(50_000),
+        "zoe.zip": zipped({"work/inner.zip": zipped({"a.ipynb": of("zoe")})}),
+    }
+    origin = tmp_path / "in.zip"
+    with zipfile.ZipFile(origin, "w") as archive:  # each of them as large as it is
+        for place, content in files_of.items():
+            archive.writestr(place, content)
+    result = collecting.collect(origin, room, LESSON)
+    names = "anna", "bert", "cleo", "zoe"
+    assert {it: who(room, it) for it in result.done} == {it: it for it in names}
+    assert "bert.zip (120 more files): not a notebook (.ipynb)" in result.left
+    assert "dora.zip (1500 more files): not a notebook (.ipynb)" in result.left
+    assert "emil.zip: not a notebook (.ipynb)" in result.left
+    assert len(sources.KEPT) <= sources.DEPTH
+
+
+def test_a_long_name_costs_no_time(room, of, tmp_path):
+    names = [f"{letter * 60_000}.ipynb" for letter in "- _"]
+    origin = tmp_path / "in.zip"
+    origin.write_bytes(zipped({"zoe/x.ipynb": of("zoe"), **{f"anna/{it}": b"{}" for it in names}}))
+    begin = time.process_time()
+    result = collecting.collect(origin, room, LESSON)
+    assert time.process_time() - begin < 2
+    assert set(result.done) == {"anna", "zoe"}
+    assert attempts.by_student(room, LESSON)["zoe"]
+
+
+def test_what_computers_add_is_nobodys_work(room, of, tmp_path, capsys):
+    roster.take(room, ROSTER)
+    names = ["._exercises_01.ipynb", ".DS_Store", "site-packages/x.ipynb"]
+    files_of = {f"anna/{it}": b"x" for it in names} | {"anna/exercises_01.ipynb": of("anna")}
+    files_of |= {"zoe/answer.txt": b"x", "Exercises 1_bert_attempt_2026-11-20-10-11-12.txt": b"x"}
+    main(["--class", str(room.folder), "collect", "1", "--from",
+          str(handed_in(tmp_path / "in", files_of))])  # fmt: skip
+    told = capsys.readouterr().out
+    assert "anna: from anna/exercises_01.ipynb\n" in told
+    assert "LEFT OUT zoe/answer.txt: not a notebook" in told
+    assert not any(word in told for word in ("._ex", "DS_Store", "site-packages", "attempt"))

@@ -164,7 +164,8 @@ def _candidates(origin, classroom, lesson, result):
     """Yield the notebooks of the lesson, and damaged files that are called like it."""
     files = list(sources.files(origin))
     books = [it for it in files if it.place.lower().endswith(layouts.ENDINGS)]
-    others = [it.place for it in files if not it.place.lower().endswith((*layouts.ENDINGS, ".txt"))]
+    others = [it.place for it in files if not it.place.lower().endswith(layouts.ENDINGS)]
+    others = [it for it in others if not layouts.is_blackboards_note(it)]
     result.out += [Problem(place, "not a notebook (.ipynb)", "") for place in others]
     folders = [layouts.parts_of(it.place)[:-1] for it in books]
     common = [it[0] for it in takewhile(lambda it: len(set(it)) == 1, zip(*folders))]

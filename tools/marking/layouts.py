@@ -85,6 +85,7 @@ BEFORE = re.compile(rf"(?i)(?P<name>.+?)[ _-]+(?:Copy of |Kopie von )?{NOTEBOOK}
 COPIES = (  # what browsers, Jupyter and platforms add to the name of a second file
     r" ?\((\d+)\)", r"-Copy(\d+)", r"-(\d+)", r" - Copy", r" - Kopie", r" Copy",
 )  # fmt: skip
+LONGEST = 255  # letters of a name, and folders of a path, that are looked at
 ENDINGS = (".ipynb", ".ipynb.txt", ".ipynb.json")
 
 
@@ -104,7 +105,17 @@ class Whose(NamedTuple):
 def parts_of(place):
     """Return the parts of a path in a folder or a zip file that can tell something."""
     parts = PurePosixPath(place.replace("\\", "/")).parts
-    return [part for part in parts if part.strip("/. ")]
+    return [part[:LONGEST] for part in parts[:LONGEST] if part.strip("/. ")]
+
+
+def is_blackboards_note(place):
+    """Tell whether Blackboard itself wrote a text, which lies beside each student's files."""
+    name = parts_of(place)[-1]
+    return name.lower().endswith(".txt") and any(
+        found and found.groupdict().get("file") is None
+        for rule in RULES
+        if rule.platform == "blackboard" and (found := re.fullmatch(rule.pattern, name))
+    )
 
 
 def stem(name):

@@ -2,16 +2,23 @@
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
 LARGEST = 10_000_000  # bytes; a notebook of this course has some thousand
-INNER = 200_000_000  # bytes of all zip files within zip files
+INNER, MANY = 200_000_000, 1_000  # bytes of the zip files, and files, in one student's zip file
+LIST, NAME = 10_000_000, 1_000  # bytes of a zip file's list of contents; letters of a name
+CLASS = 20_000  # files of a zip file in a folder, which may be a student's or a whole class's
 FILES, DEPTH = 100_000, 3  # files in all; zip files within zip files
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # what stands for letters in names that are no UTF-8
-IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
+IGNORED = (
+    "__MACOSX", ".ipynb_checkpoints", ".git", "site-packages", "node_modules", "__pycache__",
+    ".DS_Store", "Thumbs.db", "desktop.ini",
+)  # fmt: skip
+KEPT = {}  # by depth: the zip file within another that was used last, and it opened
 
 
 class File(NamedTuple):
@@ -47,12 +54,12 @@ def _in_folder(origin):
     for path in sorted(origin.rglob("*")):
         place = path.relative_to(origin)
         linked = any((origin / it).is_symlink() for it in (place, *place.parents))
-        if linked or not path.is_file() or set(IGNORED) & set(place.parts):
+        if linked or not path.is_file() or _ignored(place.as_posix()):
             continue
         stat = path.stat()
         when = datetime.fromtimestamp(stat.st_mtime)
         if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-            yield from _in_zip(path, shown(place) + "/", when, 1)
+            yield from _in_zip(_on_disk(path), shown(place) + "/", when, 1, [INNER, CLASS])
         else:
             yield File(shown(place), when, stat.st_size, _of(path))
 
@@ -77,37 +84,130 @@ def _of(path):
 def _in_file(origin):
     if not zipfile.is_zipfile(origin):
         raise SystemExit(f"FROM={origin} is neither a folder nor a zip file")
-    yield from _in_zip(origin, "", datetime.fromtimestamp(origin.stat().st_mtime), 1)
+    try:
+        opened = _opened(_OnDisk(origin))
+    except Exception as error:
+        raise SystemExit(f"FROM={origin} is damaged ({error}): download it again") from None
+    yield from _in_zip(lambda: opened, "", datetime.fromtimestamp(origin.stat().st_mtime), 1)
+
+
+class _Listed:
+    """A zip file that is not read if its list of contents alone would fill the memory."""
+
+    is_listed = False
+
+    def read(self, size=-1):
+        """Read as ever; the list is what zipfile reads at one go, before anything else."""
+        if not self.is_listed and size > LIST:
+            raise zipfile.BadZipFile(f"its list of contents has {size / 1e6:.0f} MB")
+        return super().read(size)
+
+
+class _OnDisk(_Listed, io.FileIO):
+    pass
+
+
+class _InMemory(_Listed, io.BytesIO):
+    pass
+
+
+def _opened(file):
+    archive = zipfile.ZipFile(file)
+    file.is_listed = True
+    return archive
+
+
+def _on_disk(path):
+    """Return a function that opens a zip file of this computer each time anew."""
+    return lambda: _opened(_OnDisk(path))
+
+
+class _Inner:
+    """A zip file within another; of each depth only the last one stays in the memory."""
+
+    def __init__(self, content, depth):
+        self.content, self.depth = content, depth
+
+    def __call__(self):
+        owner, archive = KEPT.pop(self.depth, (None, None))
+        if owner is not self:
+            archive = _opened(_InMemory(self.content()))
+        KEPT[self.depth] = self, archive
+        return archive
 
 
 def _in_zip(archive, before, when, depth, room=None):
-    """Yield the files of a zip file, given by its path or as an open file.
+    """Yield the files of a zip file.
 
-    `room` is what zip files within zip files may still take of the memory.
+    Parameters
+    ----------
+    archive : callable
+        Returns it opened.
+    before : str
+        Where it lies; empty for what the platform handed over.
+    when : datetime
+    depth : int
+    room : list of int, optional
+        The bytes of zip files, and the files, that a student's zip file may still hold.
     """
-    room = room or [INNER]
     try:
-        opened = zipfile.ZipFile(archive)
+        members = [
+            it for it in archive().infolist() if not it.is_dir() and not _ignored(it.filename)
+        ]
     except Exception:  # whatever is wrong with it, it is this file's alone
-        yield File(before.rstrip("/"), when, 0, lambda limit=0: b"")
+        yield File(before.rstrip("/"), when, 0, _nothing)
         return
-    for info in opened.infolist():
-        if info.is_dir() or any(it in info.filename.split("/") for it in IGNORED):
-            continue
-        place, read = before + info.filename, _member(opened, info)
-        inner = place.lower().endswith(".zip") and depth < DEPTH and info.file_size <= room[0]
-        if inner:
-            room[0] -= info.file_size
-            inside = io.BytesIO(read(info.file_size))
-            yield from _in_zip(inside, place + "/", _date(info, when), depth + 1, room)
+    if room:
+        kept = _few(members, room)
+        if len(kept) < len(members):
+            number = len(members) - len(kept)
+            yield File(f"{before.rstrip('/')} ({number} more files)", when, 0, _nothing)
+        members = kept
+    for info in members:
+        place, read, date = (
+            before + _cut(info.filename),
+            _member(archive, info),
+            _date(info, when),
+        )
+        own = room or [INNER, MANY]
+        if place.lower().endswith(".zip") and depth < DEPTH and info.file_size <= own[0]:
+            own[0] -= info.file_size
+            inner = _Inner(lambda read=read, size=info.file_size: read(size), depth)
+            yield from _in_zip(inner, place + "/", date, depth + 1, own)
         else:
-            yield File(place, _date(info, when), info.file_size, read)
+            yield File(place, date, info.file_size, read)
 
 
-def _member(opened, info):
+def _few(members, room):
+    """Return the members of a student's zip file; of very many only what may be a notebook.
+
+    `room` has the bytes and the files that it may still hold.
+    """
+    if len(members) > MANY:
+        members = [it for it in members if re.search(r"(?i)\.ipynb|\.zip$", it.filename)]
+        members = members[: room[1]]
+    room[1] -= len(members)
+    return members
+
+
+def _cut(name):
+    """Return a name without its middle if no folder could hold it."""
+    return name if len(name) <= NAME else name[: NAME // 2] + name[-NAME // 2 :]
+
+
+def _ignored(name):
+    parts = name.split("/")
+    return any(it in IGNORED for it in parts) or parts[-1].startswith("._")  # a Mac's companions
+
+
+def _nothing(limit=0):
+    return b""
+
+
+def _member(archive, info):
     def read(limit=LARGEST):
         try:
-            with opened.open(info) as file:
+            with archive().open(info) as file:
                 return file.read(limit)
         except Exception:  # damaged data raise the errors of zlib, bz2 and lzma as well
             return b""  # it will be told as damaged
