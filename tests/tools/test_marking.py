@@ -4,6 +4,7 @@ import base64
 import contextlib
 import copy
 import csv
+import io
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import zipfile
 
 import marking_class as pupils
 import nbformat
+import numpy as np
 import pytest
 import requests
 from conftest import ROOT
@@ -321,6 +323,26 @@ def test_remote_pictures_are_no_pictures():
     assert "![i](attachment:i.png)" in clean.text("![i](attachment:i.png)")
 
 
+def test_a_canary_is_a_check_that_fails():
+    """Each must fail in the notebook's own names, and tell a tolerance that was made too wide."""
+    from course.answer_checks import check, expect
+
+    nb = pupils.assignment(setup_cell())
+    planted = canaries.plant(nb)
+    (name,) = [it for it, numbers in planted.items() if len(numbers) == len(canaries.MUST_FAIL)]
+    told = {}
+    for wide in (False, True):
+        out = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+            patch.setenv("COURSE_MARKING", "1")
+            if wide:
+                patch.setattr(np, "max", lambda *a, **k: 1e9)
+            exec(pupils.cell(nb, name).source, {"check": check, "expect": expect})
+        printed = out.getvalue().split()
+        told[wide] = {kind for kind, number in planted[name].items() if number not in printed}
+    assert told == {False: set(), True: {"expect of a number nearby"}}
+
+
 def test_a_canary_cannot_be_told_from_a_test_by_its_names():
     names = {"name": set(), "label": set()}
     for _ in range(40):
@@ -347,6 +369,7 @@ PEEKS = {
     "the modules": "import sys\nsys.modules['course.answer_' + 'checks'].x = 1",
     "code": "np.all.__code__ = (lambda x: True).__code__",
     "a trace": "import sys\nsys.settrace(print)",
+    "numpy": "np.max = lambda *a, **k: 1e9",
     "a name of the tests": "def update(x, rate):\n    return wanted",
     "a name of the tests, in a cell of one's own": "give = lambda: wanted",
 }

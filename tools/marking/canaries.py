@@ -14,6 +14,8 @@ MUST_FAIL = {  # tried in the notebook's own namespace, with the names that its 
         '__import__("sys").modules["numpy.testing"].assert_allclose({low}, {high})'
     ),
     "expect": "expect({name}, {low}, {high})",
+    "expect of a number nearby": "expect({name}, {high} + 1e-05, {high})",
+    "expect of a list": "expect({name}, [{high}, {low}], [{high}, {high}])",
     "check": "with check({label}):\n        assert {low} > {high}",
     "an object that equals everything": (
         'expect({name}, type("X", (), {{"__eq__": lambda self, other: True}})(), {high})'
@@ -34,6 +36,7 @@ HINTS = {
     r"|\bgc\.get_",
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
     r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)"
+    r"|\b(np|numpy)(\.\w+)+\s*=[^=]"
     r"|__(code|defaults|kwdefaults|closure)__|set(trace|profile)\b|sys\.monitoring",
     "defines what equals": r"__(eq|ne|float|lt|gt|le|ge|bool|buffer)__"
     r"|__array(_ufunc|_function|_interface|_struct)?__",
