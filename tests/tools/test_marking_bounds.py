@@ -23,6 +23,7 @@ from tools.marking import (
     clean,
     feedback,
     filter,
+    layouts,
     marks,
     restore,
     run,
@@ -292,6 +293,11 @@ def test_a_page_of_brackets_is_made_at_once(marked):
     assert time.process_time() - begin < 10
 
 
+def hints_of(code):
+    cells = [nbformat.v4.new_code_cell(code, id="extra-1")]
+    return canaries.hints(nbformat.v4.new_notebook(cells=cells))
+
+
 @pytest.mark.parametrize("size", [100_000])
 @pytest.mark.parametrize(
     ("work", "unit"),
@@ -300,10 +306,8 @@ def test_a_page_of_brackets_is_made_at_once(marked):
         (lambda text: clean.without_missing(text, {}), "attachment:"),
         (feedback.harmless, "<script"), (feedback.harmless, "<script </script"),
         (lambda text: checks.in_hidden_part(text, "BEGIN HIDDEN TESTS"), "<ipython-input"),
-        (lambda text: canaries.hints(nbformat.v4.new_notebook(cells=[
-            nbformat.v4.new_code_cell(text, id="extra-1")])), "\n"),
-        (lambda text: canaries.hints(nbformat.v4.new_notebook(cells=[
-            nbformat.v4.new_code_cell(text, id="extra-1")])), "testing.a"),
+        (hints_of, "\n"), (hints_of, "testing.a"), (hints_of, "np."), (hints_of, "np.a "),
+        (layouts.whose, "-"), (layouts.whose, " -"),
     ],
 )  # fmt: skip
 def test_no_pattern_takes_time_to_the_square(work, unit, size):

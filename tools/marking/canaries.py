@@ -36,7 +36,7 @@ HINTS = {
     r"|\bgc\.get_",
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
     r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)"
-    r"|\b(np|numpy)(\.\w+)+\s*=[^=]"
+    r"|(?<![.\w])(np|numpy)(\.\w+)+\s*=[^=]"
     r"|__(code|defaults|kwdefaults|closure)__|set(trace|profile)\b|sys\.monitoring",
     "defines what equals": r"__(eq|ne|float|lt|gt|le|ge|bool|buffer)__"
     r"|__array(_ufunc|_function|_interface|_struct)?__",
