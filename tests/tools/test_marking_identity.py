@@ -882,3 +882,18 @@ def test_what_computers_add_is_nobodys_work(room, of, tmp_path, capsys):
     assert "anna: from anna/exercises_01.ipynb\n" in told
     assert "LEFT OUT zoe/answer.txt: not a notebook" in told
     assert not any(word in told for word in ("._ex", "DS_Store", "site-packages", "attempt"))
+
+
+def test_a_spreadsheet_takes_no_zeros_away(room, of, tmp_path):
+    export = BLACKBOARD.replace('"anna"', '"00456"').replace("S-1", "0017")
+    roster.take(room, (export + '"B"\t"Bo"\t"456x"\t"18"\n').encode())
+    before = roster.load(room)
+    path = room.folder / "roster.csv"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("00456", "456").replace("0017", "17"), encoding="utf-8")
+    assert roster.load(room) == before
+    assert [it.sis for it in before.values()] == ["0017", "18"]
+    path.write_text(text.replace("00456", "4560"), encoding="utf-8")
+    assert list(roster.load(room)) == ["4560", "456x"]
+    roster.take(room, b"id,name\n007,Anna\n7,Bert\n")
+    assert list(roster.load(room)) == ["007", "7"]

@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from typing import NamedTuple
 
-from . import tables
+from . import tables, zeros
 from .files import Problem, as_csv, locked, write_whole
 
 WHAT = "the roster"
@@ -183,7 +183,8 @@ def load(classroom):
         return {}
     lines = tables.rows(path, Student._fields, ("id",))
     students = [Student(*(line[it].strip() for it in Student._fields)) for line in lines]
-    return {it.id: it for it in checked(students, path)}
+    students = zeros.restored(classroom, checked(students, path))
+    return {it.id: it for it in students}
 
 
 def take(classroom, content):
@@ -199,6 +200,7 @@ def take(classroom, content):
         write_whole(classroom, classroom.folder / "roster.csv", text)
         columns = json.dumps([cell.strip() for cell in tables.read(content, WHAT)[0]])
         write_whole(classroom, classroom.folder / "roster_columns.json", columns)
+        zeros.note(classroom, students)
     return students
 
 
