@@ -897,3 +897,20 @@ def test_a_spreadsheet_takes_no_zeros_away(room, of, tmp_path):
     assert list(roster.load(room)) == ["4560", "456x"]
     roster.take(room, b"id,name\n007,Anna\n7,Bert\n")
     assert list(roster.load(room)) == ["007", "7"]
+
+
+def test_a_date_that_a_spreadsheet_turned_hides_no_newer_file(room, of, tmp_path):
+    origin = handed_in(tmp_path / "in", {"anna/a.ipynb": of("old")})
+    os.utime(origin / "anna/a.ipynb", (1.76e9, 1.76e9))
+    collecting.collect(origin, room, LESSON)
+    (before,) = attempts.taken(room)
+    path = room.folder / "collected.csv"
+    year, month, day = before["handed in"][:10].split("-")
+    text = path.read_text(encoding="utf-8")
+    for turned in (f"{day}/{month}/{year}", f"9{day}/{month}/{year}"):
+        path.write_text(text.replace(f"{year}-{month}-{day}", turned), encoding="utf-8")
+        assert attempts.taken(room) == [before]
+    result = collecting.collect(
+        handed_in(tmp_path / "new", {"anna/b.ipynb": of("new")}), room, LESSON
+    )
+    assert who(room, "anna") == "new", result.done

@@ -1,5 +1,6 @@
 """Every file that was found to be a student's, with its time: `collected.csv`."""
 
+import json
 import re
 from collections import defaultdict
 
@@ -7,6 +8,7 @@ from . import tables
 from .files import as_csv, write_whole
 
 BY_HAND = "time by hand"  # a person may write here when a file was handed in
+TIMES = "collected_times.json"
 COLUMNS = (
     "lesson", "student", "taken", "file", "handed in", "late", "layout", BY_HAND, "digest",
 )  # fmt: skip
@@ -20,7 +22,23 @@ def taken(classroom):
     path = classroom.folder / "collected.csv"
     if not path.exists():
         return []
-    return [_as_written(row) for row in tables.rows(path, COLUMNS, ("lesson", "student", "file"))]
+    rows = [_as_written(it) for it in tables.rows(path, COLUMNS, ("lesson", "student", "file"))]
+    if all(re.match(r"\d{4}-|$", it["handed in"]) for it in rows):
+        return rows
+    path = classroom.folder / TIMES
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [{**it, "handed in": known.get(_key(it), it["handed in"])} for it in rows]
+
+
+def _key(row):
+    return "/".join(row[name] for name in ("lesson", "student", "digest", "file"))
+
+
+def _write(classroom, rows):
+    """Write the table, and the times once more where no spreadsheet changes how they look."""
+    write_whole(classroom, classroom.folder / "collected.csv", as_csv(COLUMNS, rows))
+    times = json.dumps({_key(it): it["handed in"] for it in rows}, indent=0)
+    write_whole(classroom, classroom.folder / TIMES, times)
 
 
 def _as_written(row):
@@ -95,8 +113,7 @@ def note(classroom, lesson, rows):
         for row in mine
         if _name(row) not in names and (row["student"], row["digest"]) not in same
     ]
-    text = as_csv(COLUMNS, others + kept + new)
-    write_whole(classroom, classroom.folder / "collected.csv", text)
+    _write(classroom, others + kept + new)
 
 
 def drop(classroom, lesson, student):
@@ -105,7 +122,7 @@ def drop(classroom, lesson, student):
         {**it, "taken": ""} if (it["lesson"], it["student"]) == (lesson.number, student) else it
         for it in taken(classroom)
     ]
-    write_whole(classroom, classroom.folder / "collected.csv", as_csv(COLUMNS, rows))
+    _write(classroom, rows)
 
 
 def _name(row):
