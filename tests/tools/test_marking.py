@@ -23,7 +23,7 @@ from conftest import ROOT
 from nbgrader.api import Gradebook
 
 from tools import exercises, rules
-from tools.marking import canaries, checks, clean, feedback, marks, run, sandbox
+from tools.marking import canaries, checks, clean, feedback, marks, run, runner, sandbox
 from tools.marking import collect as collecting
 from tools.marking.classroom import Classroom, Lesson
 
@@ -422,6 +422,27 @@ def test_no_error_carries_a_hidden_test_to_the_page(words):
         feedback.HideTests().preprocess(shown, {"released": released})
         (sentence,) = pupils.cell(shown, "test_2b").outputs[0].traceback
         assert sentence in (feedback.HIDDEN, feedback.WRONG)
+
+
+def test_an_output_is_changed_from_its_own_cell_only():
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x") for _ in range(2)])
+    work = runner.RunInSandbox()
+    work.nb = nb
+    work.reset_execution_trackers()
+    work._sent, work._size, work._why, work.clear_before_next_output = 0, {}, "", False
+
+    def send(place, kind, text):
+        content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": "a"}}
+        head = {"msg_type": kind, "header": {"msg_type": kind}, "parent_header": {}}
+        message = {**head, "content": content}
+        work.process_message(message, nb.cells[place], place)
+
+    send(0, "display_data", "first")
+    send(0, "update_display_data", "second")
+    send(1, "update_display_data", "a hidden test")
+    send(1, "display_data", "a hidden test")
+    assert [it.data["text/plain"] for it in nb.cells[0].outputs] == ["second"]
+    assert len(nb.cells[1].outputs) == 1
 
 
 def test_a_time_out_is_shown_as_one():

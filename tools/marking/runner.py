@@ -141,7 +141,15 @@ class RunInSandbox(Execute):
             self._size[cell_index] = self._size.get(cell_index, 0) + size
             if self._size[cell_index] > OUTPUT:
                 return None
+        self._forget_elsewhere(msg["content"].get("transient"), cell_index)
         return super().process_message(msg, cell, cell_index)
+
+    def _forget_elsewhere(self, transient, cell_index):
+        """Let an output be changed from its own cell only; a later one may know hidden tests."""
+        name = transient.get("display_id") if isinstance(transient, dict) else None
+        if isinstance(name, str) and name in self._display_id_map:
+            own = self._display_id_map[name].get(cell_index)
+            self._display_id_map[name] = {} if own is None else {cell_index: own}
 
 
 def _length(content):
