@@ -325,6 +325,8 @@ def test_no_pattern_takes_time_to_the_square(work, unit, size):
         (b"{", "is damaged"),
         (b"TOO LARGE 60000000", "the file has 60 MB; a notebook may have 10"),
         (b'{"cells": ' + b"[" * 200_000, "is damaged"),
+        (b"[1]", "it has no cells"),
+        (b'{"worksheets": [{"cells": []}]}', "a form of before 2015: open it in JupyterLab"),
     ],
 )
 def test_a_file_that_cannot_be_marked_says_why(content, why):

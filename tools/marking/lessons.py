@@ -81,7 +81,7 @@ def _all_texts(path, changed):
 def _read(content):
     """Return the texts of a file's cells, and the names that they have or had."""
     try:
-        cells = json.loads(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))["cells"]
+        cells = cells_of(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
         texts, names = set(), set()
         for cell in cells[:CELLS]:
             source = cell.get("source", "")
@@ -89,9 +89,27 @@ def _read(content):
             texts.add(_bare(text[:100_000]))
             data = cell.get("metadata", {})
             names |= {it for it in called(cell, data) if isinstance(it, str)}
+    except NoNotebook:
+        raise
     except Exception as error:
         raise NoNotebook(f"{type(error).__name__}: {str(error)[:100]}") from None
     return frozenset(texts), frozenset(names)
+
+
+def cells_of(text):
+    """Return the cells of a notebook, as its file has them.
+
+    Raises
+    ------
+    NoNotebook
+        If it has none that can be read; other errors if it is no JSON.
+    """
+    data = json.loads(text)
+    if isinstance(data, dict) and "worksheets" in data:
+        raise NoNotebook("it has a form of before 2015: open it in JupyterLab and save it anew")
+    if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
+        raise NoNotebook("it has no cells")
+    return data["cells"]
 
 
 def called(cell, metadata):

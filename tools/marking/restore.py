@@ -2,7 +2,6 @@
 
 import codecs
 import copy
-import json
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
@@ -56,7 +55,7 @@ def read(content):
         raise RuntimeError("the file is empty")
     try:
         text = text.decode("utf-8")
-        why = _too_much(json.loads(text)["cells"])
+        why = _too_much(lessons.cells_of(text))
         nb = None if why else nbformat.reads(text, as_version=4)
     except Exception as error:
         words = str(error).strip().split("\n")[0][:200]
