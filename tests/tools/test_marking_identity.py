@@ -587,6 +587,10 @@ BLACKBOARD = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\n"Berg"\t"Anna
         ),
         (WORKSHEET.encode("utf-8-sig"), [("Participant_47", "")]),
         ("id;name\nb1;Zoë".encode("cp1252"), [("b1", "Zoë")]),
+        (
+            b"student1,Student One\nstudent2,Student Two\n",
+            [("student1", "Student One"), ("student2", "Student Two")],
+        ),
     ],
     ids=[
         "canvas",
@@ -598,6 +602,7 @@ BLACKBOARD = '"Last Name"\t"First Name"\t"Username"\t"Student ID"\n"Berg"\t"Anna
         "moodle, one name at two addresses",
         "worksheet",
         "semicolons",
+        "two columns of invented names",
     ],
 )
 def test_a_roster_is_read_as_it_is_exported(room, content, wanted):
@@ -724,6 +729,7 @@ def test_a_roster_that_a_person_spoilt_loses_nobodys_work(room, of, tmp_path, li
     [
         (b"Name,E-Mail\nAnna Berg,anna@uni.edu\n", "columns are not understood: Name, E-Mail"),
         (b"name\nAnna Berg\n", "columns are not understood: name"),
+        (b"Student ID,Student Name\n1,Anna\n", "columns are not understood: Student ID"),
         ("Matrikelnummer;Name\n007;Zoë\n".encode(), "columns are not understood: Matrikelnummer"),
         (b'id,name\nanna,"Berg\nbert,B\nzoe,Z\n', "cannot be read from line 2 on"),
         ("id,name\nzoe,Müller, Zoë\n".encode(), "more cells than columns in the row 'zoe, M"),

@@ -11,10 +11,10 @@ from .files import Problem, as_csv, locked, write_whole
 
 WHAT = "the roster"
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
-HEADS = {  # words of a table's head, where a list of ids has none
-    "name", "names", "student", "students", "email", "mail", "username", "vorname", "nachname",
-    "matrikelnummer", "matrikel", "number",
-}  # fmt: skip
+HEAD = (  # a cell of a table's head, where a list of ids has none
+    r"(?:(?:student|full|first|last|family|given|user)[ _-]?)?(?:names?|ids?|number)"
+    r"|e-?mail(?:[ -]?adresse|[ -]?address)?|students?|vorname|nachname|matrikel\w*"
+)
 SPOILT = r"\d+([.,]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
@@ -126,7 +126,7 @@ def _plain(head, rows):
         known = [it for it in names if it in Student._fields]
         lines = [dict(zip(names, map(str.strip, row))) for row in rows[1:]]
         return [Student(**{it: line.get(it, "") for it in known}) for line in lines]
-    if len(head) > 2 or HEADS & set(re.findall(r"\w+", " ".join(names))):
+    if len(head) > 2 or any(re.fullmatch(HEAD, it) for it in names):
         raise SystemExit(
             f"{WHAT}'s columns are not understood: {', '.join(head[:8])}. Take the export of "
             "Canvas, Moodle or Blackboard in English, or make a table with the columns id and name"
