@@ -404,6 +404,22 @@ def test_a_text_in_a_cell_of_ones_own_is_read(room, kind, below, waits):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "waits"),
+    [("story_2", "The largest rate.\n\nIt overshoots.", True), ("outro", "Overshoots. ", True),
+     ("story_2", " The largest rate.\r\n\r\n", False), ("story_2", "", False)],
+)  # fmt: skip
+def test_a_text_in_a_given_cell_is_read(room, name, text, waits):
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    nb = nbformat.reads(texts[1], as_version=4)
+    given = pupils.cell(nb, name).source
+    pupils.cell(nb, name).source = text
+    result = restore.restored(nb, *restore.structure(*texts))
+    assert pupils.cell(result, name).source == given
+    assert any(text in it.source for it in result.cells if it.id.startswith("extra")) == waits
+    assert determine_grade(pupils.cell(result, "free_text"))[0] == (None if waits else 0)
+
+
+@pytest.mark.parametrize(
     ("rule", "hours", "cost"),
     [
         ("10% a day, at most 5 days", 24 * 9, 0.5),

@@ -147,16 +147,28 @@ def _chosen(places, nb, stub):
 def _own_cells(nb, names, used, wanted, released):
     """Return the student's own cells by the name of the released cell that they followed.
 
-    Copies of what the student got, unchanged, are not among them.
+    Copies of what the student got, unchanged, are not among them. A text that was given, and into
+    which the student wrote, is: the answer may be there.
     """
     own, last = defaultdict(list), None
     locked = {cell.id for cell in wanted.cells if not is_solution(cell)}
+    texts = {it.id for it in wanted.cells if it.cell_type == "markdown"} & locked
     for place, (cell, name) in enumerate(zip(nb.cells, names)):
         if name and used[name] == place:
             last = name
+            if name in texts and _is_written_into(cell, released[name]):
+                own[last].append(_plain(cell))
         elif name not in locked and cell.source.strip() != released.get(name):
             own[last].append(_plain(cell))
     return own
+
+
+def _is_written_into(cell, given):
+    """Tell whether a text has lines that the given one has not."""
+    lines = {line.strip() for line in given.splitlines()} | {""}
+    return cell.cell_type != "code" and any(
+        line.strip() not in lines for line in cell.source.splitlines()
+    )
 
 
 def _beside(cells):
