@@ -420,6 +420,30 @@ def test_a_text_in_a_given_cell_is_read(room, name, text, waits):
 
 
 @pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ("import math\n{}", "import math"),
+        ("{}\n%time\n@np.vectorize\ndef half(x):\n    return x / 2",
+         "@np.vectorize\ndef half(x):\n    return x / 2"),
+        ("{}\nstart = 9.0\ndef check(label):\n    pass\nfrom os import path as np", None),
+        ("{}\nimport (", None), ("{}\n# read", None),
+    ],
+)  # fmt: skip
+def test_what_an_answer_needs_of_a_given_cell_is_kept(room, code, kept):
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    nb = nbformat.reads(texts[1], as_version=4)
+    given = pupils.cell(nb, "given").source
+    pupils.cell(nb, "given").source = code.format(given)
+    test = pupils.cell(nb, "test_1a")
+    test.source = "import os\n" + test.source
+    result = restore.restored(nb, *restore.structure(*texts))
+    assert pupils.cell(result, "given").source == given
+    after = result.cells[result.cells.index(pupils.cell(result, "given")) + 1]
+    assert (after.source if after.id.startswith("extra") else None) == kept
+    assert not any("import os" in it.source for it in result.cells)
+
+
+@pytest.mark.parametrize(
     ("rule", "hours", "cost"),
     [
         ("10% a day, at most 5 days", 24 * 9, 0.5),

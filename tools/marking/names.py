@@ -1,9 +1,10 @@
-"""Names that a student's functions read, though nothing but the tests defines them."""
+"""Names in code: what only the tests define, and what a student wrote into a given cell."""
 
 import ast
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 NAMED = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler
+KEPT = (ast.Import, ast.ImportFrom, *NAMED[:3])
 CLOSED = (*FUNCTIONS, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -37,6 +38,46 @@ def peeked(own, given, tests):
         if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Load)
     }
     return sorted(read & by_tests)
+
+
+def added(code, given, known):
+    """Return the imports and definitions that a student wrote into a given cell.
+
+    Parameters
+    ----------
+    code, given : str
+        The cell as it was handed in, and as it was given out.
+    known : collection of str
+        Names that stay what the given cells make of them.
+
+    Returns
+    -------
+    str
+        Code for a cell of the student's own; empty if there is nothing to keep.
+
+    Examples
+    --------
+    >>> added("import math\\nrate = 9\\ndef check(): pass", "rate = 1", {"rate", "check"})
+    'import math'
+    """
+    before = {ast.dump(it) for it in _tree(given).body}
+    kept = [
+        ast.unparse(it)
+        for it in _tree(code).body
+        if isinstance(it, KEPT) and ast.dump(it) not in before and not _defines(it) & known
+    ]
+    return "\n".join(kept)
+
+
+def defined(cells):
+    """Return the names that cells define anywhere."""
+    return set().union(*map(_bound, map(_tree, cells)))
+
+
+def _defines(statement):
+    if isinstance(statement, NAMED):
+        return {statement.name}
+    return _bound(statement)
 
 
 def _tree(code):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import nbformat
 from nbgrader.preprocessors import NbGraderPreprocessor
-from nbgrader.utils import compute_checksum, is_solution
+from nbgrader.utils import compute_checksum, is_grade, is_solution
 
 from tools import exercises
 
 from . import lessons
+from . import names as naming
 from .files import digest
 
 KINDS = "source", "release"
@@ -147,28 +148,38 @@ def _chosen(places, nb, stub):
 def _own_cells(nb, names, used, wanted, released):
     """Return the student's own cells by the name of the released cell that they followed.
 
-    Copies of what the student got, unchanged, are not among them. A text that was given, and into
-    which the student wrote, is: the answer may be there.
+    Copies of what the student got, unchanged, are not among them. What the student wrote into a
+    given cell is: in a text an answer, in code an import or a function that an answer needs.
     """
     own, last = defaultdict(list), None
-    locked = {cell.id for cell in wanted.cells if not is_solution(cell)}
-    texts = {it.id for it in wanted.cells if it.cell_type == "markdown"} & locked
+    kinds = {it.id: _kind(it) for it in wanted.cells if not is_solution(it)}
+    locked = set(kinds)
+    known = naming.defined(it.source for it in wanted.cells if kinds.get(it.id) in ("code", "test"))
     for place, (cell, name) in enumerate(zip(nb.cells, names)):
         if name and used[name] == place:
             last = name
-            if name in texts and _is_written_into(cell, released[name]):
-                own[last].append(_plain(cell))
+            if name in locked:
+                own[last] += _written_into(cell, kinds[name], released[name], known)
         elif name not in locked and cell.source.strip() != released.get(name):
             own[last].append(_plain(cell))
     return own
 
 
-def _is_written_into(cell, given):
-    """Tell whether a text has lines that the given one has not."""
-    lines = {line.strip() for line in given.splitlines()} | {""}
-    return cell.cell_type != "code" and any(
-        line.strip() not in lines for line in cell.source.splitlines()
-    )
+def _kind(cell):
+    return "test" if is_grade(cell) else cell.cell_type
+
+
+def _written_into(cell, kind, given, known):
+    """Return cells of the student's own with what was written into a given one."""
+    source = cell.source
+    if kind == "markdown" and cell.cell_type != "code":
+        lines = {line.strip() for line in given.splitlines()} | {""}
+        written = any(line.strip() not in lines for line in source.splitlines())
+        return [_plain(cell)] if written else []
+    if kind == "code" and cell.cell_type == "code" and source.strip() != given:
+        code = naming.added(source, given, known)
+        return [nbformat.v4.new_code_cell(code, id="extra")] if code else []
+    return []
 
 
 def _beside(cells):
