@@ -59,7 +59,13 @@ def _in_folder(origin):
         stat = path.stat()
         when = datetime.fromtimestamp(stat.st_mtime)
         if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-            yield from _in_zip(_on_disk(path), shown(place) + "/", when, 1, [INNER, CLASS])
+            yield from _in_zip(
+                _Inner(lambda path=path: _OnDisk(path), 0),
+                shown(place) + "/",
+                when,
+                1,
+                [INNER, CLASS],
+            )
         else:
             yield File(shown(place), when, stat.st_size, _of(path))
 
@@ -117,21 +123,23 @@ def _opened(file):
     return archive
 
 
-def _on_disk(path):
-    """Return a function that opens a zip file of this computer each time anew."""
-    return lambda: _opened(_OnDisk(path))
-
-
 class _Inner:
-    """A zip file within another; of each depth only the last one stays in the memory."""
+    """A zip file in a folder or in another one; of each depth only the last one stays open.
 
-    def __init__(self, content, depth):
-        self.content, self.depth = content, depth
+    Parameters
+    ----------
+    file : callable
+        Returns it as an open file.
+    depth : int
+    """
+
+    def __init__(self, file, depth):
+        self.file, self.depth = file, depth
 
     def __call__(self):
         owner, archive = KEPT.pop(self.depth, (None, None))
         if owner is not self:
-            archive = _opened(_InMemory(self.content()))
+            archive = _opened(self.file())
         KEPT[self.depth] = self, archive
         return archive
 
@@ -172,7 +180,7 @@ def _in_zip(archive, before, when, depth, room=None):
         own = room or [INNER, MANY]
         if place.lower().endswith(".zip") and depth < DEPTH and info.file_size <= own[0]:
             own[0] -= info.file_size
-            inner = _Inner(lambda read=read, size=info.file_size: read(size), depth)
+            inner = _Inner(lambda read=read, size=info.file_size: _InMemory(read(size)), depth)
             yield from _in_zip(inner, place + "/", date, depth + 1, own)
         else:
             yield File(place, date, info.file_size, read)
