@@ -394,6 +394,7 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "def update(x, rate):\n    return x - rate * curvature * np.abs(x)",
         "model = 1\nscore = lambda: model.evaluate(x)\ntable.eval('a + b')",
         "def broken(:",
+        "print(vars(optimizer), optimizer.__dict__, locals())",
     ],
 )
 def test_an_honest_name_is_no_peek(code):

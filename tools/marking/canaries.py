@@ -31,8 +31,8 @@ HINTS = {
     r"|events\.register|set_custom_exc|input_transformers|user_ns\b",
     "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b"
     r"|\b(tb|gi|cr|ag)_frame\b|\bf_(back|locals|globals)\b|(walk|extract)_(stack|tb)\b",
-    "reaches for names by their text": r"(?<![.\w])(globals|locals|vars|eval|exec|__import__)\("
-    r"|__(globals|builtins|dict|subclasses)__|\bbuiltins\b|\bsys\.modules\b|\bimportlib\b"
+    "reaches for names by their text": r"(?<![.\w])((globals|eval|exec|__import__)\(|vars\(\s*\))"
+    r"|__(globals|builtins|subclasses)__|\bbuiltins\b|\bsys\.modules\b|\bimportlib\b"
     r"|\bgc\.get_",
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
     r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)"
