@@ -317,7 +317,8 @@ def test_k7_a_schedule_can_be_assigned_later():
     lesson=APPENDIX,
     said="it goes on using the old rate, while the optimizer shows the new one",
     sentence="a schedule that is assigned once a model has trained is shown, but not used until "
-    "the model is compiled again, whatever the optimizer was built with.",
+    "the model is compiled again, whatever the optimizer was built with; only a batch of another "
+    "size uses it.",
     repair="if it is used at once now, drop the advice to compile again.",
 )
 @pytest.mark.parametrize("first", [0.1, S.CosineDecay(0.1, 10**6)])
@@ -331,6 +332,12 @@ def test_k7_a_schedule_assigned_after_training_waits_for_compile(first):
     model.compile(model.optimizer, loss=lambda y, prediction: -prediction)
     train(model)
     assert weight_of(model) == pytest.approx(8 * 0.1 + 4 * 0.4, rel=1e-4)
+    model = one_weight_model(OPT.SGD(first))
+    for batch, rate in ((4, 0.1), (4, 0.1), (3, 0.4), (4, 0.1)):
+        before = weight_of(model)
+        model.train_on_batch(np.ones((batch, 1)), np.ones((batch, 1)))
+        assert weight_of(model) - before == pytest.approx(rate, rel=1e-4)
+        model.optimizer.learning_rate = S.CosineDecay(0.4, 10**6)
 
 
 @canary(
@@ -616,6 +623,12 @@ def test_k15_a_function_is_read_when_an_update_is_compiled():
     eager = one_weight_model(OPT.SGD(lambda: knob["rate"]))
     eager.compile(eager.optimizer, loss=lambda y, prediction: -prediction, run_eagerly=True)
     assert [update(eager, *it) for it in asked[:2]] == [0.25, 0]
+    knob["rate"], model = 0.25, one_weight_model(OPT.SGD(lambda: knob["rate"]))
+    change = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: knob.update(rate=0.0)
+    )
+    model.fit(np.ones((10, 1)), np.ones((10, 1)), batch_size=4, callbacks=[change], verbose=0)
+    assert weight_of(model) == 3 * 0.25  # in fit the smaller last batch isn't compiled anew
     model = one_weight_model(OPT.SGD(0.5))
     train(model)
     model.optimizer.learning_rate = 0.0

@@ -133,7 +133,31 @@ def test_lesson_4_where_every_example_can_be_fitted_there_is_no_floor():
         assert excess_loss(100, seed) < 1e-12
 
 
+def test_lesson_4_with_the_absolute_error_the_noise_stays_though_every_example_can_be_fitted():
+    """The lesson once said, of any loss, that each example's own gradient vanishes."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, 100)), rng.standard_normal(40)
+    for slope, settles in ((lambda error: 2 * error, True), (np.sign, False)):
+        w = np.zeros(100)
+        for _ in range(3000):
+            chosen = rng.integers(40, size=4)
+            w = w - 0.02 / 4 * x[chosen].T @ slope(x[chosen] @ w - y[chosen])
+        assert (np.mean((x @ w - y) ** 2) < 1e-12) == settles
+
+
 # --- schedules and the tournament ----------------------------------------------------------------
+
+
+def test_lesson_4_every_direction_needs_small_rates_and_the_flat_one_keeps_its_noise():
+    """The lesson once said that it is the steep direction that needs them."""
+    floors = [noisy_quadratic.noise_floor(0.125, c, 0.1) for c in noisy_quadratic.SPECTRUM]
+    assert max(floors) / min(floors) < 1.1
+    rates = schedules.linear_to_zero(0.395, T)(NOW)
+    with_noise, without = (
+        noisy_quadratic.second_moments(rates, noise=noise)[-1] for noise in (0.1, 0.0)
+    )
+    steep, _, flat = (with_noise - without) * noisy_quadratic.SPECTRUM / 2
+    assert flat > 5 * steep
 
 
 def test_lesson_4_the_area_of_cosine_equals_the_lines():
@@ -368,6 +392,18 @@ def test_lesson_4_the_tutorials_decay_hurts_at_its_own_rates_and_at_2_the_seeds_
         assert paired.mean() > 3 * paired.std(ddof=1) / math.sqrt(60)
     paired = losses(schedules.inverse_time(2.0, 0.01)(t)) - losses(np.full(80, 2.0))
     assert 0.1 < np.mean(paired < 0) < 0.9
+
+
+def test_lesson_4_which_decay_has_to_be_said_too():
+    """The lesson once said that decay, of any kind, hurts at low rates and helps at high ones."""
+
+    def gain(family, rate):
+        return end(schedules.make_schedule(family, rate, T)) / end(schedules.constant(rate))
+
+    assert gain("linear to zero", 0.125) > 1.2
+    assert gain("stable then decay", 0.125) < 0.8
+    assert gain("linear to zero", 0.3) < 0.4
+    assert gain("1 % less per update", 0.3) > 1.2
 
 
 # --- questions -----------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 from claims import fallen_for_traps
-from numpy_networks import forward, start
+from numpy_networks import forward, start, train
+from numpy_networks import losses as losses_of
 from sklearn.model_selection import train_test_split
 
 from course.views import sweeps as views
@@ -102,14 +103,21 @@ def test_four_rates_with_momentum_a_dead_unit_still_moves():
         assert (not np.array_equal(before, model.get_weights()[0])) == moves
 
 
-def test_four_rates_positive_inputs_kill_units_only_if_they_vary_little():
+def test_four_rates_at_the_start_only_a_flowers_direction_decides_which_units_are_dead():
+    """The lesson once said that the units are dead because the inputs vary little in size."""
     (x, _), _ = tutorial_split()
-    weights, dead = start((4, 50, 12, 3), 100), []
-    for inputs in (x, np.random.default_rng(0).uniform(size=x.shape)):
-        second = forward(weights, inputs)[0][2]
-        dead.append((second <= 0).all(axis=1).sum(axis=1).mean())
-    assert dead[0] > 4
-    assert dead[1] < 3
+    rng = np.random.default_rng(0)
+    weights = start((4, 50, 12, 3), 100)
+
+    def dead(inputs):
+        return (forward(weights, inputs)[0][2] <= 0).all(axis=1).sum(axis=1).mean()
+
+    directions = x / np.linalg.norm(x, axis=1, keepdims=True)
+    assert 33 < np.degrees(np.arccos((directions @ directions.T).min())) < 34
+    assert dead(x) > 4
+    assert dead(x * rng.uniform(0.1, 10, (len(x), 1))) == pytest.approx(dead(x), abs=0.1)
+    assert dead(rng.uniform(size=x.shape)) < 3  # positive, too, but in many directions
+    assert dead(x - x.mean(axis=0)) < 1
 
 
 def test_check_yourself_a_rate_far_too_small_leaves_the_loss_where_it_started():
@@ -319,6 +327,20 @@ def test_explore_raw_inputs_adam_copes_better_than_sgd():
     )
     assert sgd > 0.25
     assert adam < 0.15
+
+
+def test_explore_on_raw_inputs_the_accuracies_at_the_best_rate_lie_further_apart():
+    """Challenge 1 once asked for the spread of the dots; on the loss's axis it is no larger."""
+    spread = []
+    for standardised, rate in ((True, 1.27), (False, 0.089)):
+        iris = load_split("iris", standardised=standardised)
+        weights, _ = train(start((4, 50, 12, 3), 40), np.full(60, rate), iris.x_train, iris.y_train)
+        guesses = forward(weights, iris.x_validation)[1].argmax(axis=2)
+        logs = np.log(losses_of(weights, iris.x_validation, iris.y_validation))
+        spread.append(((guesses == iris.y_validation).mean(axis=1).std(), logs.std()))
+    (scaled, scaled_logs), (raw, raw_logs) = spread
+    assert raw > 2 * scaled
+    assert raw_logs < scaled_logs
 
 
 def test_explore_with_equal_updates_the_batch_size_does_not_move_the_left_end():
