@@ -13,7 +13,7 @@ A sweep goes through these modules, each of which names its neighbours:
 ===================  ==========================================================================
 ``_sweep``           the call: its arguments and what they mean
 ``_prepare``         what must be known of the model first, or refused (``_model_checks``,
-                     ``_examples``, ``_probe``, ``_validation``)
+                     ``_examples``, ``_probe``, ``_traces``, ``_validation``)
 ``_engines``         a sweep under way: vectorized if ``_gate`` finds that right, else sequential
 ``_gate``            decides, by comparing copies with Keras itself
 ``_vectorized``      all copies together (``_copies``, ``_one_copy``, ``_stateless``, and

@@ -139,6 +139,10 @@ class Copies:
             raise CannotVectorize(
                 f"TensorFlow cannot carry it over copies: {first_line(error)}"
             ) from error
+        if own := _tensorflow.own_gradients(self.update.graph):
+            raise CannotVectorize(
+                f"TensorFlow would forget a gradient of its own, written in {', '.join(own)}"
+            )
         graphs = [it.graph for it in (self.update, self.evaluate, self.reset, self.results)]
         impure = sorted({kind for it in graphs for kind in _tensorflow.impure_operations(it)})
         if impure:

@@ -1,5 +1,6 @@
 """Examples as `fit` takes them: arrays, or lists and dicts of arrays, with or without weights."""
 
+import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -58,15 +59,25 @@ class Stream:
     dataset: Any
 
     def batches(self):
-        """Yield the parts of each batch: (x, y), or (x, y, weights)."""
-        yield from self.dataset
+        """Yield the parts of each batch: (x, y), or (x, y, weights).
+
+        Raises
+        ------
+        ValueError
+            If there is none, as when the dataset reads a generator that has come to its end.
+        """
+        given = 0
+        for given, batch in enumerate(self.dataset, start=1):
+            yield batch
+        if not given:
+            raise ValueError(
+                "a tf.data.Dataset must give its batches each time it's gone through, this one "
+                "gives no more: let Dataset.from_generator make a new generator each time"
+            )
 
     def specs(self):
-        """Return a `tf.TensorSpec` for each array of a batch of any size."""
-        return tf.nest.map_structure(
-            lambda spec: tf.TensorSpec((None, *spec.shape[1:]), spec.dtype),
-            self.dataset.element_spec,
-        )
+        """Return a `tf.TensorSpec` for each array of a batch, of a size if all have the same."""
+        return self.dataset.element_spec
 
     def count(self):
         """Return the number of batches, which may mean going through all of them."""
@@ -142,6 +153,9 @@ def check_examples(name, data):
         label: [array.shape[:1] for array in tf.nest.flatten(part)]
         for label, part in zip(labels, examples.parts)
     }
+    if not lengths[labels[0]] or not all(lengths.values()):
+        empty = next(label for label, part in lengths.items() if not part)
+        raise ValueError(f"{empty} must hold at least one array, got {data[labels.index(empty)]!r}")
     if len({length for part in lengths.values() for length in part}) != 1:
         said = "; ".join(
             f"{label} has {' and '.join(str(it[0]) for it in part[:5])}"
@@ -161,7 +175,7 @@ def _clean(label, part):
         kind = type(part) if type(part) in (list, tuple) else tuple
         return kind(_clean(f"number {i} in {label}", value) for i, value in enumerate(part))
     try:
-        array = np.asarray(part)
+        array = _as_array(part)
     except ValueError:
         raise ValueError(f"{label} must be an array, got rows of unequal length") from None
     if array.dtype.kind == "f":
@@ -171,6 +185,14 @@ def _clean(label, part):
     if array.size == 0 or array.ndim == 0:
         raise ValueError(f"{label} must not be empty, got an array of shape {array.shape}")
     return array
+
+
+def _as_array(part):
+    """Return an array; a Series of pandas becomes a column, as in `fit`."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(part, pandas.Series):
+        return np.asarray(part)[:, np.newaxis]
+    return np.asarray(part)
 
 
 def _arrays(part):

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._examples import Examples, Stream
-from lrsweep._surroundings import name_counts, numbered_from
+from lrsweep._surroundings import name_counts, numbered_from, random_numbers
 
 
 class Trial(NamedTuple):
@@ -100,7 +100,8 @@ class Experiment:
         seed : int
         as_in_fit : bool
             Whether to build the optimizer in a traced function, which takes longer. One that
-            starts from the weights then fails to, as it does in `fit`.
+            starts from the weights then fails to, as it does in `fit`. A model that is run
+            eagerly is left for its first step to build: what Python counts then starts at 0.
 
         Raises
         ------
@@ -118,7 +119,9 @@ class Experiment:
                 )
             optimizer = model.optimizer
             model.reset_metrics()
-            later = as_in_fit and not optimizer.built and not model.run_eagerly
+            if as_in_fit and model.run_eagerly:
+                return model
+            later = as_in_fit and not optimizer.built
             optimizer.built = optimizer.built or later
             model._symbolic_build(data_batch=self._first_batch())
             if later:
@@ -299,10 +302,12 @@ def traced_step(step, examples, model):
     callable
         Takes the parts of a batch, returns the metrics since they were last reset. Its attribute
         `variables` is a tuple of the `tf.Variable`s that it uses, wherever they are kept; it is
-        empty for a step that is not traced.
+        empty for a step that is not traced. Its attribute `graph` is what was traced, or None, and
+        `drew` says whether Python drew random numbers of its own meanwhile.
     """
     if model.run_eagerly:
         return untraced_step(step)
+    before = random_numbers()
     traced = tf.function(
         lambda *parts: step(parts), autograph=False, jit_compile=model.jit_compile or None
     ).get_concrete_function(*examples.specs())
@@ -310,7 +315,8 @@ def traced_step(step, examples, model):
     def run(*parts):
         return traced(*tf.nest.map_structure(tf.convert_to_tensor, parts))
 
-    run.variables = tuple(traced.variables)
+    run.variables, run.graph = tuple(traced.variables), traced.graph
+    run.drew = random_numbers() != before
     return run
 
 
@@ -320,5 +326,5 @@ def untraced_step(step):
     def run(*parts):
         return step(tf.nest.map_structure(tf.convert_to_tensor, parts))
 
-    run.variables = ()
+    run.variables, run.graph, run.drew = (), None, False
     return run

@@ -5,6 +5,7 @@ refused, and so is a file that is damaged. Nothing in it is ever executed: numbe
 """
 
 import contextlib
+import dis
 import hashlib
 import inspect
 import json
@@ -286,7 +287,7 @@ def describe(probe, rates, seeds, callbacks):
         "optimizer": _text(model.optimizer),
         "schedule": _schedule(model.optimizer),
         "loss and metrics": _text(compiled),
-        "build_model": _text(experiment.build_model),
+        "build_model": _text(_builder(experiment.build_model)),
         "callbacks": [_text(_settings(callback)) for callback in callbacks],
         "versions": [keras.version(), tf.__version__, __version__],
     }
@@ -353,6 +354,23 @@ def _plain(thing):
 
 
 def _source(thing):
+    """Return the code of a function or class, and the numbers and texts that it takes elsewhere."""
+    with contextlib.suppress(TypeError, ValueError):
+        known = inspect.getclosurevars(thing)
+        read = {it.argval for it in dis.get_instructions(thing) if it.opname == "LOAD_GLOBAL"}
+        taken = {name: it for name, it in known.globals.items() if name in read} | known.nonlocals
+        plain = (int, float, str, bool, np.generic, np.ndarray)
+        taken = {name: _plain(it) for name, it in taken.items() if isinstance(it, plain)}
+        return [_code(thing), taken]
+    return _code(thing)
+
+
+def _builder(build_model):
+    """Return a builder's code alone: what it takes from elsewhere shows in its models."""
+    return _code(build_model) if inspect.isroutine(build_model) else build_model
+
+
+def _code(thing):
     """Return the source of a function or class, or its name where there is no source."""
     with contextlib.suppress(OSError, TypeError):
         return inspect.getsource(thing)
@@ -361,8 +379,32 @@ def _source(thing):
 
 def _hash_of_data(data):
     if isinstance(data, Stream):
-        return f"a stream of {data.specs()}"
+        return _hash_of_stream(data)
     return _hash(tf.nest.flatten(data.parts))
+
+
+def _hash_of_stream(data):
+    """Return what tells a stream of batches from another one, as far as it's the same each time.
+
+    Of a stream that comes in a new order each time, it's the set of its examples; of one whose
+    examples change too, the number of its batches.
+    """
+    (ordered, examples, count), again = (_two_hashes(data) for _ in range(2))
+    kept = ordered if ordered == again[0] else examples if examples == again[1] else "changing"
+    return f"{count} batches of {data.specs()}: {kept}"
+
+
+def _two_hashes(data):
+    """Return the hash of batches in their order, that of their examples in any, and how many."""
+    batches, examples, count = hashlib.sha256(), [], 0
+    for count, batch in enumerate(data.batches(), start=1):
+        arrays = [it.numpy() for it in tf.nest.flatten(batch, expand_composites=True)]
+        batches.update(_hash(arrays).encode())
+        lengths = {array.shape[:1] for array in arrays}
+        rows = zip(*arrays) if len(lengths) == 1 and () not in lengths else [arrays]
+        examples += [_hash(row) for row in rows]
+    together = hashlib.sha256("".join(sorted(examples)).encode())
+    return batches.hexdigest(), together.hexdigest(), count
 
 
 def _hash(arrays):
@@ -370,5 +412,5 @@ def _hash(arrays):
     for array in arrays:
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
     return digest.hexdigest()

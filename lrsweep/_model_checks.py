@@ -132,11 +132,41 @@ def directions(model, names):
     of_losses = getattr(model._compile_loss, "metrics", ())
     known = {"loss": "min"}
     for name, metric in _metrics_by_name(model).items():
-        way = {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None))
+        way = {"up": "max", "down": "min"}.get(_own_direction(metric))
         known[name] = "min" if any(metric is it for it in of_losses) else known.get(name, way)
     known = {name: way for name, way in known.items() if way}
     known |= {f"val_{name}": way for name, way in known.items()}
     return {name: way for name, way in known.items() if name in names}
+
+
+def _own_direction(metric):
+    """Return the direction that a metric has, unless it's one of another metric of Keras.
+
+    A class that computes something else than the class of Keras that it comes from, 1 - accuracy,
+    say, has that one's direction nevertheless, if it doesn't set its own.
+    """
+    kinds = [vars(it) for it in type(metric).__mro__ if it.__module__.split(".")[0] != "keras"]
+    computes = any({"result", "update_state"} & kind.keys() for kind in kinds)
+    codes = [getattr(kind.get("__init__"), "__code__", None) for kind in kinds]
+    says = any("_direction" in kind for kind in kinds) or any(
+        "_direction" in code.co_names for code in codes if code
+    )
+    return getattr(metric, "_direction", None) if says or not computes else None
+
+
+def check_names(model):
+    """Refuse a compiled metric that shares its name: Keras reports one value under each name."""
+    reported = _metrics_by_name(model)
+    compiled = getattr(model._compile_metrics, "metrics", ())
+    for metric in flat_metrics(model):
+        other = reported.get(metric.name, metric)
+        if all(metric is not it for it in reported.values()) and any(
+            it is metric or it is other for it in compiled
+        ):
+            raise ValueError(
+                f"metrics must have different names, and none that of a loss, got {metric.name!r} "
+                "twice: Keras would report one of the two. Give the metric another name"
+            )
 
 
 def _metrics_by_name(model):

@@ -19,13 +19,15 @@ from lrsweep._model_checks import (
     check_fresh,
     check_labels,
     check_methods,
+    check_names,
     constant_scores,
     directions,
 )
 from lrsweep._one_copy import CannotVectorize
-from lrsweep._probe import Probe
+from lrsweep._probe import Probe, all_of_keras
 from lrsweep._stopping import check_callbacks, check_monitors, check_no_schedule
 from lrsweep._surroundings import THREADS
+from lrsweep._traces import check_traces
 
 _DEPENDS_ON_MORE = (
     "build_model must give the same model whenever the random seeds of Python, NumPy and Keras are "
@@ -117,6 +119,7 @@ def prepare(
     models = {seed: experiment.build(seed) for seed in {first: 0, last: 0}}
     model, other = models[first], models[last]
     check_methods(model)
+    check_names(model)
     again = experiment.build(first)
     shared = check_fresh(model, again)
     _check_same_weights(model, again)
@@ -125,6 +128,9 @@ def prepare(
             check_labels(model, part, name)
     check_no_schedule(reduce_on_plateau, model.optimizer)
     probe = Probe(model, experiment)
+    own_code = not all_of_keras(model)
+    check_traces(model, model.train_step, probe.train_step, train, own_code)
+    check_traces(model, model.test_step, probe.test_step, validation, own_code)
     names, held_out_names = _first_update(probe, first)
     if not probe.find_rate(first):
         raise ValueError(
@@ -182,6 +188,12 @@ def _check_executor(executor, *data):
         return
     if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         raise ValueError(THREADS)
+    context = getattr(executor, "_mp_context", None)
+    if context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "executor must not fork, which TensorFlow doesn't survive: make it with mp_context="
+            'multiprocessing.get_context("spawn")'
+        )
     if not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     if any(isinstance(part, Stream) for part in data):

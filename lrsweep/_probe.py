@@ -281,14 +281,14 @@ def _same_when_eager(model, experiment):
     parts = [model, *model._flatten_layers()]
     wide = all(part.compute_dtype in ("float32", "float64") for part in parts)
     stateless = not model.non_trainable_variables
-    return one_output and wide and stateless and not model.jit_compile and _all_of_keras(model)
+    return one_output and wide and stateless and not model.jit_compile and all_of_keras(model)
 
 
-def _all_of_keras(model):
+def all_of_keras(model):
     """Tell whether a model's layers, losses, metrics and optimizer are Keras's, code and all."""
     losses = [it for it in keras.tree.flatten(model.loss) if not isinstance(it, str)]
     parts = [model, *model._flatten_layers(), model.optimizer, *flat_metrics(model), *losses]
-    names = "activation", "fn", "_fn"
+    names = "activation", "fn", "_fn", "function"
     parts += [vars(part)[name] for part in parts for name in names if name in vars(part)]
     kinds = [it if isinstance(it, types.FunctionType) else type(it) for it in parts]
     return all(it.__module__.partition(".")[0] in ("keras", "builtins") for it in kinds)

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._experiment import own_learning_rate
-from lrsweep._surroundings import as_before
+from lrsweep._surroundings import as_before, python_as_before
 
 # Instances of classes of these packages are not looked into, but for those that `_keep` knows.
 _CLOSED = frozenset({"tensorflow", "numpy", *sys.stdlib_module_names}) - {"collections", "types"}
@@ -325,7 +325,9 @@ def restored(model, examples):
     set_rate, variable = _rate_setter(model.optimizer)
     before = Snapshot(model, only_built=True)
     try:
-        build(model, examples)
+        with python_as_before():
+            build(model, examples)
+        before.put_back()  # what Python counts while it builds
         with as_before(), _other_seeds_for_operations():
             built = Snapshot(model, variable, *_global_generators())
             try:

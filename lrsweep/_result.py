@@ -216,6 +216,8 @@ class SweepResult:
     def to_frame(self):
         """Return a pandas frame with a row for each learning rate, seed and epoch (from 1).
 
+        A metric that is called like another column, "seed", say, becomes "metric seed".
+
         Raises
         ------
         ImportError
@@ -249,7 +251,8 @@ class SweepResult:
             "epoch": epoch + 1,
             "diverged": self.diverged[rate, seed],
         }
-        return pd.DataFrame(columns | {name: v.ravel() for name, v in self.metrics.items()})
+        own = {f"metric {n}" if n in columns else n: v.ravel() for n, v in self.metrics.items()}
+        return pd.DataFrame(columns | own)
 
     def plot(self, metric="val_loss", axes=None, epoch=-1, label=None, show_seeds=True, **look):
         """Draw a metric against the learning rate.

@@ -15,6 +15,7 @@ from lrsweep._experiment import (
     traced_step,
 )
 from lrsweep._stopping import Watcher, make_outcome
+from lrsweep._surroundings import numbered_from
 
 
 def train_sequentially(experiment, trials, callbacks, record, after_epochs):
@@ -42,15 +43,22 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
     -------
     Outcome
     """
+    with numbered_from(experiment.names):  # a model that is run eagerly is built on the way
+        return _train(experiment, rate, seed, callbacks, after_epochs)
+
+
+def _train(experiment, rate, seed, callbacks, after_epochs):
     model = experiment.build(seed, as_in_fit=True)
     variable = rate_variable(model.optimizer)
     scale = rate_scale(model.optimizer, experiment)
     variable.assign(rate * scale)
+    model.stop_training = False
     train = traced_step(model.train_step, experiment.train, model)
     test = traced_step(model.test_step, experiment.validation, model)
     watcher, history = Watcher(callbacks, model, rate), {}
     for epoch in range(experiment.epochs):
-        logs = one_pass(model, train, experiment.train_batches(seed, epoch))
+        batches = experiment.train_batches(seed, epoch)
+        logs = one_pass(model, train, _until_stopped(model, batches))
         model.reset_metrics()
         held_out = as_floats(one_pass(model, test, experiment.held_out_batches()))
         logs = as_floats(logs) | {f"val_{name}": value for name, value in held_out.items()}
@@ -62,11 +70,19 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
             break
         for name, value in logs.items():
             history.setdefault(name, []).append(value)
-        if watcher.stopped:
+        if watcher.stopped or model.stop_training:
             break
         if watcher.lowers_rate:
             variable.assign(watcher.learning_rate * scale)
     return make_outcome(history, watcher)
+
+
+def _until_stopped(model, batches):
+    """Yield batches until a step of the model's own says, as `fit` hears it, that it's enough."""
+    for batch in batches:
+        yield batch
+        if model.stop_training:
+            return
 
 
 def one_pass(model, step, batches):

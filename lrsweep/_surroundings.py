@@ -22,19 +22,25 @@ def as_before():
 
     They belong to the whole process, so a call from another thread waits until then.
     """
-    with _ONE_AT_A_TIME, _random_states():
+    with _ONE_AT_A_TIME, python_as_before(), _seeds_of_keras():
         yield
 
 
 @contextlib.contextmanager
-def _random_states():
+def python_as_before():
+    """Put the random states of Python and NumPy back at the end."""
     kept = random.getstate(), np.random.get_state()
-    with _seeds_of_keras():
-        try:
-            yield
-        finally:
-            random.setstate(kept[0])
-            np.random.set_state(kept[1])
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+
+
+def random_numbers():
+    """Return the random states of Python and NumPy, to be compared."""
+    kind, keys, *rest = np.random.get_state()
+    return random.getstate(), kind, keys.tobytes(), rest
 
 
 @contextlib.contextmanager

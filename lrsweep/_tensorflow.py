@@ -7,6 +7,7 @@ missing. If the registry is gone, nothing is added, and models are trained seque
 """
 
 import contextlib
+import inspect
 
 import tensorflow as tf
 
@@ -22,6 +23,7 @@ RANDOM = ("StatelessRandomUniformV2", "StatelessRandomNormalV2", "StatelessTrunc
 SEEDS = "StatelessRandomGetKeyCounter"
 ADDED = ("Bitcast", SEEDS, *RANDOM)  # rules that TensorFlow lacked when this was written
 CALLS = {"StatefulPartitionedCall", "While", "If", "Case", "ReadVariableOp"}
+SAME_GRADIENTS = (__name__, "tensorflow.python.ops.nn_impl")  # ours, and that of tf.nn.silu
 REPLACED = ("Conv2D",)  # a rule that it has, but only for a kernel that all copies share
 
 
@@ -39,6 +41,34 @@ def impure_operations(graph):
     operations = [operation for it in graphs for operation in it.get_operations()]
     kinds = {it.type for it in operations if it.op_def is not None and it.op_def.is_stateful}
     return sorted(kinds - CALLS)
+
+
+def own_gradients(graph):
+    """Return from which modules a graph has gradients that replace those of its operations.
+
+    As with `tf.custom_gradient`: `tf.vectorized_map` would forget them. Left out are those that
+    are what the operations have anyway.
+    """
+    graphs = [graph, *(function.graph for function in _functions(graph))]
+    operations = [it for own in graphs for it in own.get_operations() if it.type == "IdentityN"]
+    return sorted({_module_of_gradient(it) for it in operations} - {"", *SAME_GRADIENTS})
+
+
+def _module_of_gradient(operation):
+    """Return in which module an operation's gradient was written; "" if it has no other one."""
+    try:
+        name = operation.get_attr("_gradient_op_type").decode()
+    except ValueError:
+        return ""
+    try:
+        from tensorflow.python.framework.ops import gradient_registry
+
+        function = gradient_registry.lookup(name)
+        while "grad_fn" not in (known := inspect.getclosurevars(function).nonlocals):
+            function = known["tape_grad_fn"]
+        return known["grad_fn"].__module__
+    except (AttributeError, ImportError, LookupError, TypeError):
+        return "a place unknown"
 
 
 def _functions(graph):

@@ -1006,3 +1006,156 @@ def test_images_stay_bytes():
 def test_floats_are_not_copied_where_they_fit():
     x = X.astype("float32")
     assert _examples.check_examples("train_data", (x, CLASSES)).x is x
+
+
+# What Python does while Keras traces a step, or in each step that is run eagerly
+
+
+class Python(layers.Layer):
+    """Scales by what Python gives it each time that it runs."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw, self.calls = draw, 0
+
+    def call(self, inputs):
+        self.calls += 1
+        return inputs * (1 + 0.1 * self.draw(self))
+
+
+class PythonMean(metrics.Metric):
+    """Divides by a number that Python counts."""
+
+    def __init__(self):
+        super().__init__(name="python_mean")
+        self.count, self.sum = 0, self.add_variable((), "zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count += 1
+        self.sum.assign_add(ops.max(y_pred))
+
+    def result(self):
+        return self.sum / self.count
+
+
+DRAWS = {"counts": lambda layer: layer.calls, "draws": lambda _: float(np.random.uniform())}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_what_python_does_while_a_step_is_traced_is_refused(name):
+    with pytest.raises(ValueError, match=r"another one each time Keras traces it: .*add_weight"):
+        sweep(builder(more=[lambda: Python(DRAWS[name])]))
+
+
+def test_a_metric_that_counts_in_python_is_refused():
+    with pytest.raises(ValueError, match=r"another one each time Keras traces it"):
+        sweep(lambda: builder(measured=[PythonMean()])())
+
+
+def test_a_count_that_nothing_depends_on_is_fine():
+    check(builder(more=[lambda: Python(lambda _: 1)]), epochs=2)
+
+
+@pytest.mark.parametrize("name", mostly_long(DRAWS, "counts"))
+def test_what_python_does_in_eager_steps_is_as_in_fit(name):
+    build = builder(more=[lambda: Python(DRAWS[name])], run_eagerly=True)
+    check(build, "sequential", epochs=2, seeds=[1], rates=[0.01])
+
+
+@pytest.mark.long
+def test_what_only_the_first_step_builds_is_as_in_fit():
+    def build():
+        model = keras.Sequential([Python(DRAWS["counts"]), layers.Dense(3, "softmax")])
+        loss = "sparse_categorical_crossentropy"
+        model.compile("adam", loss, metrics=["accuracy"], run_eagerly=True)
+        return model
+
+    check(build, "sequential", epochs=2, seeds=[1], rates=[0.01])
+
+
+class Enough(keras.Model):
+    def train_step(self, data):
+        self.stop_training = int(self.optimizer.iterations) >= 5
+        return super().train_step(data)
+
+
+def test_a_step_may_stop_the_training():
+    build = builder(kind=Enough, run_eagerly=True)
+    result = sweep(build, rates=[0.01], seeds=[1])
+    history = history_of(result, 0.01, 1)
+    right = fit(build, 0.01, 1, TRAIN, HELD_OUT, epochs=3, batch_size=8)
+    assert len(right["loss"]) == 2
+    assert np.isnan(history["loss"][2])
+    assert difference({name: it[:2] for name, it in history.items()}, right) < TOLERANCE
+
+
+@tf.custom_gradient
+def clipped(values):
+    return tf.identity(values), lambda slopes: tf.clip_by_value(slopes, -3.0, 3.0)
+
+
+def test_a_gradient_of_its_own_that_clips_nothing_at_first_is_not_vectorized():
+    more = [lambda: layers.Lambda(clipped)]
+    result = sweep(builder(more=more), epochs=1)
+    assert result.engine == "sequential"
+    assert "would forget a gradient of its own, written in test_kinds" in result.reason
+
+
+def test_gradients_that_keras_and_the_package_write_are_vectorized():
+    assert sweep(builder(more=[lambda: layers.Activation("silu")]), epochs=1).engine == "vectorized"
+
+
+# Names and directions that don't say what they seem to
+
+
+class Error(metrics.SparseCategoricalAccuracy):
+    def result(self):
+        return 1 - super().result()
+
+
+class Told(Error):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self._direction = "down"
+
+
+class Renamed(metrics.SparseCategoricalAccuracy):
+    pass
+
+
+def test_a_metric_that_turns_another_one_round_has_no_direction():
+    measured = [Error(name="error"), Told(name="told"), Renamed(name="renamed")]
+    result = sweep(builder(measured=measured), epochs=1)
+    ways = [result.directions.get(f"val_{name}") for name in ("error", "told", "renamed")]
+    assert ways == [None, "min", "max"]
+    with pytest.raises(ValueError, match="nobody said which way val_error is better"):
+        choose_learning_rate(result, "val_error")
+
+
+def test_a_metric_by_the_name_of_the_loss_is_refused():
+    accuracy = metrics.SparseCategoricalAccuracy(name="loss")
+    with pytest.raises(ValueError, match="must have different names, .*got 'loss' twice"):
+        sweep(builder(measured=[accuracy]))
+
+
+# Data that are not what NumPy makes of them
+
+
+class Difference(losses.Loss):
+    def call(self, y_true, y_pred):
+        return ops.square(y_true - y_pred)
+
+
+def test_a_series_is_a_column_as_in_fit():
+    pandas = pytest.importorskip("pandas")
+    data = [(pandas.DataFrame(x), pandas.Series(y[:, 0])) for x, y in NUMBERS]
+    build = builder(loss=Difference(), units=1, activation=None)
+    result = sweep(build, rates=[0.01], seeds=[1], data=data, shuffle=False)
+    keras.utils.set_random_seed(1)
+    model = build()
+    model.optimizer.learning_rate = 0.01
+    (x, y), held_out = data
+    right = model.fit(
+        x, y, batch_size=8, epochs=3, shuffle=False, validation_data=held_out, verbose=0
+    )
+    assert difference(history_of(result, 0.01, 1), right.history) < TOLERANCE
