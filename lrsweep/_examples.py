@@ -66,10 +66,11 @@ class Stream:
         ValueError
             If there is none, as when the dataset reads a generator that has come to its end.
         """
-        given = 0
-        for given, batch in enumerate(self.dataset, start=1):
+        empty = True
+        for batch in self.dataset:
+            empty = False
             yield batch
-        if not given:
+        if empty:
             raise ValueError(
                 "a tf.data.Dataset must give its batches each time it's gone through, this one "
                 "gives no more: let Dataset.from_generator make a new generator each time"

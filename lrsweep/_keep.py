@@ -397,7 +397,8 @@ def _hash_of_stream(data):
 def _two_hashes(data):
     """Return the hash of batches in their order, that of their examples in any, and how many."""
     batches, examples, count = hashlib.sha256(), [], 0
-    for count, batch in enumerate(data.batches(), start=1):
+    for batch in data.batches():
+        count += 1
         arrays = [it.numpy() for it in tf.nest.flatten(batch, expand_composites=True)]
         batches.update(_hash(arrays).encode())
         lengths = {array.shape[:1] for array in arrays}

@@ -90,9 +90,7 @@ def range_test(
     """
     from lrsweep._examples import check_examples
     from lrsweep._model_checks import check_compiled, check_labels
-    from lrsweep._probe import all_of_keras
     from lrsweep._restore import restored
-    from lrsweep._traces import check_traces
 
     check_compiled(model)
     examples = check_examples("data", data)
@@ -109,7 +107,6 @@ def range_test(
         check_labels(model, examples, "data")
         set_rate(rates[0])  # before the step is traced, which may be done with a schedule
         training = Training(model, examples, kept)
-        check_traces(model, model.train_step, training.step, examples, not all_of_keras(model))
         batches = functools.partial(endless_batches, examples, batch_size, seed)
         _check_rate_matters(training, set_rate, batches, rates)
         kept.put_back()

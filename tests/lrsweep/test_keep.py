@@ -21,6 +21,7 @@ from plain import mostly_long
 
 from lrsweep import _keep, _sequential, _vectorized, sweep_learning_rates
 from lrsweep._copies import Copies
+from lrsweep._examples import Stream
 from lrsweep._experiment import Trial
 
 RNG = np.random.default_rng(0)
@@ -512,6 +513,19 @@ def own_loss(y_true, y_pred):
     return keras.losses.sparse_categorical_crossentropy(y_true, y_pred) * 1.0
 
 
+def limited(most):
+    """Return a loss whose limit no first update reaches."""
+
+    def loss(y_true, y_pred):
+        return keras.ops.minimum(own_loss(y_true, y_pred), most)
+
+    return loss
+
+
+def stream(x, y):
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
+
+
 CALLBACK = keras.callbacks.EarlyStopping
 OTHERS = {  # what differs: the first call's arguments, the second's, a word of the message
     "rates": ({}, {"rates": (0.1, 0.02)}, "learning_rates"),
@@ -534,7 +548,12 @@ OTHERS = {  # what differs: the first call's arguments, the second's, a word of 
         {"build": builder(optimizer=lambda: SGD(RAMP(1.0, 9)))},
         {"build": builder(optimizer=lambda: SGD(RAMP(1.0, 10)))}, "schedule"),
     "loss": ({}, {"build": builder(loss=own_loss)}, "loss and metrics"),
+    "a limit of a loss": (
+        {"build": builder(loss=limited(50.0))},
+        {"build": builder(loss=limited(40.0))}, "loss and metrics"),
     "metrics": ({}, {"build": builder(metrics=())}, "loss and metrics"),
+    "a longer stream": (
+        {"train": stream(*TRAIN).take(2)}, {"train": stream(*TRAIN)}, "train_data"),
     "callback": ({}, {"early_stopping": CALLBACK()}, "callbacks"),
     "patience": (
         {"early_stopping": CALLBACK(patience=1)},
@@ -556,7 +575,9 @@ def kept(tmp_path_factory):
     return of
 
 
-@pytest.mark.parametrize("name", mostly_long(OTHERS, "rates", "one number", "a constant"))
+@pytest.mark.parametrize(
+    "name", mostly_long(OTHERS, "rates", "one number", "a constant", "a limit of a loss")
+)
 def test_another_experiment_is_refused(name, kept):
     first, second, word = OTHERS[name]
     folder = kept(first)
@@ -564,6 +585,34 @@ def test_another_experiment_is_refused(name, kept):
     with pytest.raises(ValueError, match=f"holds another experiment, which differs in.*{word}"):
         sweep(folder, **second)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def of_stream(data):
+    return _keep._hash_of_data(Stream(data))
+
+
+def test_a_stream_is_known_by_what_it_gives():
+    x, y = TRAIN
+    whole = of_stream(stream(x, y))
+    assert whole == of_stream(stream(x.copy(), y).prefetch(1))
+    later = x + np.eye(90, 4, -80, dtype="float32")  # other numbers in the last batch only
+    others = stream(x, y).take(2), stream(later, y), stream(x[::-1], y[::-1])
+    assert len({whole, *map(of_stream, others)}) == 4
+
+
+def test_a_stream_that_is_shuffled_is_known_by_its_examples():
+    x, y = TRAIN
+
+    def shuffled(x, y):
+        return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(90).batch(32)
+
+    assert of_stream(shuffled(x, y)) == of_stream(shuffled(x, y))
+    assert of_stream(shuffled(x, y)) != of_stream(shuffled(x + np.eye(90, 4), y))
+
+
+def test_a_stream_of_texts_has_a_description():
+    texts = tf.data.Dataset.from_tensor_slices((["a", "b"], [0, 1])).batch(1)
+    assert of_stream(texts) == of_stream(texts.map(lambda x, y: (x, y)))
 
 
 def functional():

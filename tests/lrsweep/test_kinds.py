@@ -7,9 +7,10 @@ then differs. Kinds 5 and 6 are also those of the range test, see test_range_tes
 import contextlib
 import itertools
 import logging
+import multiprocessing
 import random
 import threading
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -914,6 +915,14 @@ def test_threads_are_refused():
         sweep(builder(kind=OwnStep), executor=Threads())
 
 
+def test_processes_that_fork_are_refused():
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool,
+        pytest.raises(ValueError, match=r"executor must not fork, .*get_context\(\"spawn\"\)"),
+    ):
+        sweep(builder(), executor=pool)
+
+
 def test_calls_from_two_threads_wait_for_each_other():
     ended = threading.Event()
 
@@ -1134,7 +1143,7 @@ def test_a_metric_that_turns_another_one_round_has_no_direction():
 
 def test_a_metric_by_the_name_of_the_loss_is_refused():
     accuracy = metrics.SparseCategoricalAccuracy(name="loss")
-    with pytest.raises(ValueError, match="must have different names, .*got 'loss' twice"):
+    with pytest.raises(ValueError, match=r"must have different names, .*got 'loss' twice"):
         sweep(builder(measured=[accuracy]))
 
 
@@ -1159,3 +1168,33 @@ def test_a_series_is_a_column_as_in_fit():
         x, y, batch_size=8, epochs=3, shuffle=False, validation_data=held_out, verbose=0
     )
     assert difference(history_of(result, 0.01, 1), right.history) < TOLERANCE
+
+
+class Static(layers.Layer):
+    """Asks Python how many examples there are."""
+
+    def call(self, inputs):
+        return inputs * (1.0 if inputs.shape[0] is None else 0.5)
+
+
+def batches(x, y, drop=True):
+    return tf.data.Dataset.from_tensor_slices((x.astype("float32"), y)).batch(7, drop)
+
+
+def test_a_stream_with_batches_of_one_size_is_traced_for_that_size():
+    data, build = [batches(*part) for part in (TRAIN, HELD_OUT)], builder(more=[Static])
+    result = sweep(build, rates=[0.01], seeds=[1], data=data)
+    keras.utils.set_random_seed(1)
+    model = build()
+    model.optimizer.learning_rate = 0.01
+    right = model.fit(data[0], epochs=3, validation_data=data[1], verbose=0)
+    assert difference(history_of(result, 0.01, 1), right.history) < TOLERANCE
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_stream_that_comes_to_its_end_is_refused(place):
+    data = [batches(*part, drop=False) for part in (TRAIN, HELD_OUT)]
+    going, spec = iter(data[place]), data[place].element_spec
+    data[place] = tf.data.Dataset.from_generator(lambda: going, output_signature=spec)
+    with pytest.raises(ValueError, match=r"must give its batches each time .*no more"):
+        sweep(builder(), data=data)

@@ -185,6 +185,28 @@ def test_a_fresh_model_s_python_counters_are_put_back_too():
     assert layer.look() == before
 
 
+class Counting(LAYERS.Layer):
+    """Scales by how often Python has called it."""
+
+    calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x * (1 + 0.1 * self.calls)
+
+
+def test_python_s_counters_start_as_in_a_loop_of_one_s_own():
+    """Building a model from shapes alone used to count as a call."""
+
+    def new():
+        keras.utils.set_random_seed(1)
+        return network(layers=[Counting()], run_eagerly=True)
+
+    first = np.random.default_rng(0).permutation(len(DATA[0]))[:32]
+    right = new().train_on_batch(*(part[first] for part in DATA), return_dict=True)["loss"]
+    assert range_test(new(), DATA, updates=2).losses[0] == pytest.approx(right, rel=1e-6)
+
+
 def test_what_a_custom_loss_counts_is_put_back():
     calls, box = 0, []
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from plain import mostly_long
 
 from lrsweep import (
+    SweepResult,
     _copies,
     _engines,
     _executors,
@@ -857,3 +858,11 @@ def test_a_result_becomes_a_tidy_frame():
     row = frame.query("learning_rate == 0.01 and seed == 9 and epoch == 3").iloc[0]
     assert row["val_loss"] == result.metrics["val_loss"][1, 1, 2]
     assert not row["diverged"]
+
+
+def test_a_metric_does_not_replace_a_column_of_the_frame():
+    pytest.importorskip("pandas")
+    values = {"loss": np.ones((1, 2, 1)), "seed": np.full((1, 2, 1), 0.5)}
+    frame = SweepResult(np.array([0.1]), np.array([4, 9]), values, np.zeros((1, 2))).to_frame()
+    assert frame["seed"].tolist() == [4, 9]
+    assert frame["metric seed"].tolist() == [0.5, 0.5]
