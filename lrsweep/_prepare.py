@@ -3,14 +3,14 @@
 import concurrent.futures
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from lrsweep._engines import Sweep
-from lrsweep._examples import Stream, check_data, weighted_by_class
+from lrsweep._examples import Examples, Stream, check_data, weighted_by_class
 from lrsweep._experiment import Experiment
 from lrsweep._gate import alike, known_reason
 from lrsweep._keep import Keeper, describe
@@ -25,6 +25,7 @@ from lrsweep._model_checks import (
 )
 from lrsweep._one_copy import CannotVectorize
 from lrsweep._probe import Probe, all_of_keras
+from lrsweep._sequential import train_one
 from lrsweep._stopping import check_callbacks, check_monitors, check_no_schedule
 from lrsweep._surroundings import THREADS
 from lrsweep._traces import check_traces
@@ -152,6 +153,7 @@ def prepare(
             "each call"
         )
     _check_same_results(probe, again)
+    _check_same_trainings(probe, first)
     if len(seeds) > 1:
         _check_seeds_matter(probe, other, first, last)
     names += [f"val_{name}" for name in held_out_names]
@@ -223,6 +225,23 @@ def _check_same_results(probe, again):
         probe.put_back()
     if differ:
         raise ValueError(_DEPENDS_ON_MORE.format("with equal weights, their results differ"))
+
+
+def _check_same_trainings(probe, seed):
+    """Refuse models run eagerly that go on from each other through something that Python keeps."""
+    experiment, few = probe.experiment, slice(0, 2 * probe.experiment.batch_size)
+    data = experiment.train, experiment.validation
+    if not probe.model.run_eagerly or any(isinstance(part, Stream) for part in data):
+        return
+    train, validation = (Examples(*part.rows(few)) for part in data)
+    short = replace(experiment, train=train, validation=validation, epochs=1)
+    one, two = (train_one(short, probe.rate, seed).history for _ in range(2))
+    if not all(np.allclose(one[name], two[name], 1e-4, 1e-6, True) for name in one):
+        raise ValueError(
+            "build_model's models go on from each other: two short trainings with one seed give "
+            "different numbers. Does a function that they use count, or draw from a generator of "
+            "the script? Make that in build_model, anew at each call"
+        )
 
 
 def _first_update(probe, seed):

@@ -288,8 +288,11 @@ def all_of_keras(model):
     """Tell whether a model's layers, losses, metrics and optimizer are Keras's, code and all."""
     losses = [it for it in keras.tree.flatten(model.loss) if not isinstance(it, str)]
     parts = [model, *model._flatten_layers(), model.optimizer, *flat_metrics(model), *losses]
-    names = "activation", "fn", "_fn", "function"
-    parts += [vars(part)[name] for part in parts for name in names if name in vars(part)]
+    rate = own_learning_rate(model.optimizer)
+    parts += [getattr(rate, "schedule", rate)]
+    ends = "activation", "fn", "function", "_regularizer", "_constraint"
+    held = [named for part in parts for named in getattr(part, "__dict__", {}).items()]
+    parts += [it for name, it in held if name.endswith(ends)]
     kinds = [it if isinstance(it, types.FunctionType) else type(it) for it in parts]
     return all(it.__module__.partition(".")[0] in ("keras", "builtins") for it in kinds)
 

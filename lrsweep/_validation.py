@@ -87,6 +87,12 @@ def check_rates(learning_rates):
         raise ValueError(f"learning_rates must be floats, write {rates[0]} for {int(rates[0])}")
     if rates.min() <= 0:
         raise ValueError(f"learning_rates must be positive, got {rates.min():g}")
+    limits = np.finfo("float32")
+    if rates.min() < limits.tiny or rates.max() > limits.max:
+        raise ValueError(
+            f"learning_rates must be 32-bit numbers, from {limits.tiny:.1g} to {limits.max:.1g}, "
+            f"got {rates.min():g} to {rates.max():g}"
+        )
     differences = np.diff(rates)
     if not (np.all(differences > 0) or np.all(differences < 0)):
         raise ValueError(f"learning_rates must rise or fall all the way, got {rates.tolist()}")

@@ -1082,6 +1082,16 @@ def test_what_only_the_first_step_builds_is_as_in_fit():
     check(build, "sequential", epochs=2, seeds=[1], rates=[0.01])
 
 
+def test_a_count_that_the_models_share_is_refused():
+    numbers = itertools.count()
+
+    def loss(y_true, y_pred):
+        return losses.sparse_categorical_crossentropy(y_true, y_pred) * (1 + next(numbers) / 100)
+
+    with pytest.raises(ValueError, match=r"go on from each other: .*Make that in build_model"):
+        sweep(builder(loss=loss, run_eagerly=True))
+
+
 class Enough(keras.Model):
     def train_step(self, data):
         self.stop_training = int(self.optimizer.iterations) >= 5

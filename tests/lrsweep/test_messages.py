@@ -57,6 +57,8 @@ scheduled = keras.optimizers.schedules.CosineDecay(0.1, 10)
 # What to give to a sweep, and what must be said: the argument, the value, what is allowed.
 SWEEP = {
     "rates of a string": ({"learning_rates": "0.1"}, "learning_rates 1-D array of numbers '0.1'"),
+    "a rate beyond 32 bits": ({"learning_rates": [0.1, 1e39]}, "learning_rates 32-bit 3e+38 1e+39"),
+    "empty weights": ({"train_data": (X, Y, {})}, "sample_weight train_data at least one array {}"),
     "rates of whole numbers": ({"learning_rates": [1, 2]}, "learning_rates must be floats 1.0"),
     "negative rate": ({"learning_rates": [-0.5, 0.1]}, "learning_rates must be positive -0.5"),
     "rates in disorder": ({"learning_rates": [0.1, 0.3, 0.2]}, "learning_rates rise or fall 0.2"),
