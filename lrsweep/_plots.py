@@ -5,7 +5,7 @@ A figure is described by a sentence too, computed from what is drawn: `axes.alt_
 
 import numpy as np
 
-from lrsweep._validation import one_of
+from lrsweep._validation import one_of, positive_number, shorten, true_or_false
 
 MARK_LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 
@@ -13,6 +13,7 @@ MARK_LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
     """Draw a sweep, see `SweepResult.plot`."""
     one_of("metric", metric, result.metrics)
+    show_seeds = true_or_false("show_seeds", show_seeds)
     values, when = _at(result, metric, epoch)
     diverged = (result.diverged & np.isnan(values)).any(axis=1)
     own = axes is None
@@ -36,7 +37,7 @@ def plot_sweep(result, metric, axes, epoch, label, show_seeds, look):
 
 def plot_range_test(test, axes, marks, band, label, look):
     """Draw a range test, see `RangeTest.plot`."""
-    own = axes is None
+    own, marks, band = axes is None, _checked_marks(marks), _checked_band(band)
     axes = _new_axes() if own else _checked(axes)
     axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
     (line,) = axes.plot(test.learning_rates, test.smoothed, label=label, **look)
@@ -67,6 +68,23 @@ def _checked(axes):
     if not hasattr(axes, "get_xaxis"):
         raise ValueError(f"axes must be Matplotlib's, or left out, got {axes!r}")
     return axes
+
+
+def _checked_marks(marks):
+    if not isinstance(marks, dict):
+        raise ValueError(
+            f"marks must be a dict of labels and learning rates, such as {{'chosen': 0.1}}, got "
+            f"{shorten(marks)}"
+        )
+    return {name: positive_number(f"marks[{name!r}]", rate) for name, rate in marks.items()}
+
+
+def _checked_band(band):
+    if band is None:
+        return None
+    if np.shape(band) != (2,):
+        raise ValueError(f"band must be two learning rates, such as (0.01, 0.1), got {band!r}")
+    return [positive_number("each end of band", rate) for rate in band]
 
 
 def _new_axes():

@@ -59,7 +59,7 @@ def sweep_learning_rates(
         Whether the training examples come in a new order in each epoch.
     executor : concurrent.futures.Executor, optional
         Where sequential trainings run, several at a time, in other processes or on other
-        computers; in this process if there is none. Threads are refused.
+        computers; in this process if there is none. Threads and forks are refused.
     progress : bool
         Whether to show a bar that counts the epochs of all trainings.
     class_weight : dict of int to float, optional

@@ -324,3 +324,22 @@ def test_a_file_says_what_is_wrong(tmp_path):
     other.write_text("hello")
     with pytest.raises(ValueError, match=r"path must be a file that SweepResult.save wrote.*other"):
         SweepResult.load(other)
+
+
+@pytest.mark.parametrize(
+    ("look", "said"),
+    [
+        ({"marks": [0.1]}, r"marks must be a dict of labels and learning rates, .*got \[0\.1\]"),
+        ({"marks": {"here": "x"}}, r"marks\['here'\] must be a positive number, got 'x'"),
+        ({"band": (0.1,)}, r"band must be two learning rates, .*got \(0\.1,\)"),
+        ({"band": (0.0, 1.0)}, r"each end of band must be a positive number, got 0\.0"),
+    ],
+)
+def test_a_range_test_says_what_can_t_be_drawn(look, said):
+    with pytest.raises(ValueError, match=said):
+        RangeTest([0.1, 0.2, 0.3], [3.0, 2.0, 1.0]).plot(**look)
+
+
+def test_a_sweep_says_what_can_t_be_drawn():
+    with pytest.raises(ValueError, match="show_seeds must be True or False, got 'x'"):
+        result(GOOD).plot(show_seeds="x")
