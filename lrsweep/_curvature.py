@@ -265,10 +265,13 @@ def _adam_roots(adam):
 def _as_tensor(values):
     import keras
 
+    from lrsweep._examples import as_array  # here, because it starts TensorFlow
+
     if values is None:  # a model may need no targets
         return None
-    dtype = keras.config.floatx() if np.asarray(values).dtype.kind == "f" else None
-    return keras.ops.convert_to_tensor(np.asarray(values), dtype)
+    values = as_array(values)
+    dtype = keras.config.floatx() if values.dtype.kind == "f" else None
+    return keras.ops.convert_to_tensor(values, dtype)
 
 
 def _check_model(model, preconditioned):

@@ -176,7 +176,7 @@ def _clean(label, part):
         kind = type(part) if type(part) in (list, tuple) else tuple
         return kind(_clean(f"number {i} in {label}", value) for i, value in enumerate(part))
     try:
-        array = _as_array(part)
+        array = as_array(part)
     except ValueError:
         raise ValueError(f"{label} must be an array, got rows of unequal length") from None
     if array.dtype.kind == "f":
@@ -188,7 +188,7 @@ def _clean(label, part):
     return array
 
 
-def _as_array(part):
+def as_array(part):
     """Return an array; a Series of pandas becomes a column, as in `fit`."""
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(part, pandas.Series):

@@ -497,3 +497,17 @@ def test_importing_it_starts_no_tensorflow():
     root = Path(curvature.__file__).parents[1]
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert ran.stdout.split() == ["False", "False"]
+
+
+def test_a_series_is_a_column_as_in_fit():
+    pandas = pytest.importorskip("pandas")
+
+    class Difference(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.square(y_true - y_pred)
+
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, "tanh"), layers.Dense(1)])
+    model.compile("sgd", Difference())
+    column, series = X[:, :1], pandas.Series(X[:, 0])
+    ends = [curvature.CurvatureMeter(model, X, y).largest() for y in (column, series)]
+    assert ends[0] == pytest.approx(ends[1])
