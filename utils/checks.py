@@ -122,6 +122,19 @@ def one_of(name, value, allowed):
     raise ValueError(f"{name} must be one of {', '.join(sorted(allowed))}, got {value!r}")
 
 
+def true_or_false(name, value):
+    """Return `value` if it is True or False.
+
+    Raises
+    ------
+    ValueError
+        Names the argument and the value.
+    """
+    if _is_boolean(value):
+        return bool(value)
+    raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
 def _is_boolean(value):
     return isinstance(value, (bool, np.bool_))
 

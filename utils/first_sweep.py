@@ -66,6 +66,7 @@ def first_sweep(optimizer, batch_size=32, width=64, updates=300, fine_tuning=Fal
     batch = checks.whole_number("batch_size", batch_size) / BATCH
     width = checks.whole_number("width", width)
     updates = checks.whole_number("updates", updates)
+    fine_tuning = checks.true_or_false("fine_tuning", fine_tuning)
     factors = [
         ("optimizer", CENTRES[optimizer], f"{optimizer} on standardised inputs (lessons 3 and 5)"),
         ("batch", batch**0.5 if adaptive else min(batch, CAP), _batch(adaptive)),

@@ -54,6 +54,7 @@ REFUSED = [
     ({"batch_size": 0.5}, "batch_size must be a whole number of at least 1, got 0.5"),
     ({"width": -1}, "width must be a whole number of at least 1, got -1"),
     ({"updates": None}, "updates must be a whole number of at least 1, got None"),
+    ({"fine_tuning": "yes"}, "fine_tuning must be True or False, got 'yes'"),
 ]
 
 
