@@ -8,8 +8,8 @@ The models are those of five of Keras's own examples, rebuilt from their descrip
 layers, optimizer, rate and loss are theirs; widths and data are small, so that two cores suffice.
 Each goes through `check_up`, a sweep that finds its rates, and `choose_learning_rate`, with a
 sweep's usual five seeds. Then a sweep of 25 rates and the chosen one, with five seeds that the
-choice has not seen, judges it: how far is the chosen rate behind the best of all? The best is the best of 26
-means, so luck is on its side.
+choice has not seen, judges it: how far is the chosen rate behind the best of all? The best is the
+best of 26 means, so luck is on its side.
 """
 
 import argparse

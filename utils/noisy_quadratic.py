@@ -5,8 +5,8 @@ Lesson 4.
 In a mini-batch the gradient comes with noise. Here the loss is Σ λx²/2 over independent
 directions of curvature λ, and the gradient is seen as λx + σξ with standard normal ξ and a σ
 that is the same everywhere. (Where a model fits every example with squared error, the noise of
-its batches fades near the minimum; that is not covered.) One update at rate η turns the mean of x² into
-(1 − ηλ)²·E[x²] + η²σ², so the mean loss of any schedule needs no random number.
+its batches fades near the minimum; that is not covered.) One update at rate η turns the mean of
+x² into (1 − ηλ)²·E[x²] + η²σ², so the mean loss of any schedule needs no random number.
 """
 
 import numpy as np
