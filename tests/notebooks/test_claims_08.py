@@ -193,6 +193,11 @@ def test_lesson_8_the_formula_of_the_floor_is_exact_for_gaussian_inputs(rate):
     assert 0.25 + np.mean(tail) == pytest.approx(floor(rate), rel=0.03)
 
 
+def test_lesson_8_f_was_nearly_half_off_the_floor_with_one_seed():
+    """Of seeds 0 to 23, seed 4 was the furthest off."""
+    assert 1.35 < patient("F", 4).history["val_loss"][-1] / floor(0.06) < 1.6
+
+
 def test_lesson_8_even_the_true_line_has_a_loss_of_about_a_quarter():
     from course.clinic.examples import least_squares
 
@@ -337,7 +342,7 @@ def test_lesson_8_the_template_splits_and_scales_tables_series_and_pictures(shap
     sources = [cell.source for cell in rules.code_cells(notebook)]
     (place,) = (number for number, source in enumerate(sources) if TABLE in source)
     random = np.random.default_rng(0)
-    x, y = 100 + 5 * random.normal(size=shape), random.normal(size=40)
+    x, y = 100 + 5 * random.normal(size=shape), random.normal(size=(40, 1))
     names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers", "standardise": standardise}
     for source in sources[place - 1 : place + 1]:
         exec(source, names)
@@ -346,6 +351,7 @@ def test_lesson_8_the_template_splits_and_scales_tables_series_and_pictures(shap
     assert scaled.mean() == pytest.approx(0, abs=1e-6)
     assert scaled.std() == pytest.approx(1, abs=1e-6)
     assert names["x_test"].shape == (8, *shape[1:])
+    assert targets.shape == (24,)
     assert targets.std() == pytest.approx(1)
 
 
