@@ -62,7 +62,7 @@ def test_lesson_7_at_02_025_and_04_the_loss_rises_in_hundreds_of_updates_at_015_
 
 
 @pytest.mark.long
-def test_lesson_7_from_update_400_on_they_stayed_within_five_per_cent_and_015_has_just_arrived():
+def test_lesson_7_from_update_400_on_they_stayed_within_five_per_cent_and_015_has_just_crossed():
     for rate in (0.2, 0.25, 0.4):
         found, _ = shares(np.full(1600, rate), 2 / rate)
         np.testing.assert_allclose(found[3:], 1, atol=0.05, err_msg=f"η = {rate}")
@@ -159,6 +159,21 @@ def test_lesson_7_the_simplest_model_with_a_catapult_is_lost_above_about_twice_t
         assert [two_layers(share, seed) for share in (1.2, 1.9, 2.1)] == [True, True, False]
 
 
+def test_lesson_7_nesterov_flies_off_far_below_the_limit_of_momentum():
+    """Its limit is 2(1 + β)/((1 + 2β)η): "without nesterov" has to stay."""
+
+    def arrives(curvature, nesterov):
+        optimizer = keras.optimizers.SGD(1.0, momentum=0.9, nesterov=nesterov)
+        weight = keras.Variable(1.0)
+        optimizer.build([weight])
+        for _ in range(150):
+            optimizer.apply([curvature * weight])
+        return bool(abs(float(weight)) < 1)
+
+    assert [arrives(curvature, True) for curvature in (1.3, 1.4)] == [True, False]
+    assert [arrives(curvature, False) for curvature in (1.4, 3.6, 4.0)] == [True, True, False]
+
+
 # --- Adam and warm-up ----------------------------------------------------------------------------
 
 
@@ -238,11 +253,13 @@ def test_lesson_7_ten_small_steps_of_adam_keep_the_units_alive_and_waiting_does_
 
 
 @pytest.mark.long
-def test_lesson_7_at_003_the_warm_up_gains_nothing():
-    for seed in range(6):
-        plans = np.full(410, 0.03), lesson()["warmed_up"](0.03, 10, 410)
-        cold, warm = (first_steps_of_adam(plan, seed)[1] for plan in plans)
-        assert cold < 1.1 * warm, seed
+def test_lesson_7_at_003_the_warm_up_gains_nothing_and_either_run_may_end_lower():
+    plans = np.full(410, 0.03), lesson()["warmed_up"](0.03, 10, 410)
+    starts = range(12)
+    cold, warm = ([first_steps_of_adam(plan, seed)[1] for seed in starts] for plan in plans)
+    gains = np.log(np.divide(cold, warm))
+    assert abs(gains.mean()) < 0.3
+    assert gains.min() < 0 < gains.max()
 
 
 @pytest.mark.long
