@@ -68,6 +68,7 @@ def test_lesson_3_at_0001_it_crawls_at_01_it_falls_at_1_it_jumps_at_2_5_it_never
     assert np.all(ups[0.1] == 0)
     assert np.sum(ups[1.0] > 0) >= 9  # of 12 seeds
     assert not np.any(curves[2.5][-1] < 2.2)
+    assert np.any(np.isnan(curves[2.5][-1])), "'or the loss at 2.5 became nan' has to stay"
     dead_at_last = np.sum(curves[1.0][-1] > 2)
     assert 0 < dead_at_last < 12, "'with this seed' has to stay"
 
@@ -99,6 +100,17 @@ def test_lesson_3_lowering_the_rate_does_not_revive_dead_units():
     after, _ = networks.train(dead, np.full(4 * PER_EPOCH, 0.1), DIGITS.x_train, DIGITS.y_train)
     losses = networks.losses(after, DIGITS.x_train, DIGITS.y_train)
     assert np.all(np.abs(losses - np.log(10)) < 0.05)
+
+
+def test_lesson_3_a_crawl_near_guessing_has_no_dead_units_and_falls_faster_at_ten_times_the_rate():
+    ends = {}
+    for rate in (1e-4, 1e-3):
+        weights, curve = train(np.full(4 * PER_EPOCH, rate), seeds=4)
+        hidden = networks.forward(weights, DIGITS.x_train)[0][-1]
+        assert not np.any(np.all(hidden == 0, axis=1))
+        ends[rate] = curve[-1]
+    assert np.all(np.abs(ends[1e-4] - np.log(10)) < 0.4)
+    assert np.all(ends[1e-3] < ends[1e-4])
 
 
 # --- the loss you asked for ----------------------------------------------------------------------
@@ -165,6 +177,8 @@ def test_lesson_3_the_accuracy_will_not_tell_you():
     np.testing.assert_array_equal(sigmoid.argmax(axis=1), scores.argmax(axis=1))
     large = ops.convert_to_numpy(ops.sigmoid(ops.array([18.0, 30.0])))
     assert large[0] == large[1] == 1, "'unless both round to 1' has to stay"
+    small = ops.convert_to_numpy(ops.sigmoid(ops.array([-110.0, -120.0])))
+    assert small[0] == small[1] == 0, "'or both to 0' has to stay"
 
 
 def test_lesson_3_at_6_and_6_sgd_has_all_but_stopped_and_adam_has_not():
