@@ -406,6 +406,35 @@ def test_lesson_4_which_decay_has_to_be_said_too():
     assert gain("1 % less per update", 0.3) > 1.2
 
 
+def test_appendix_4_an_assigned_schedule_counts_at_once_only_before_training_or_run_eagerly():
+    """The appendix once said that only a batch of another size may get the new rate."""
+
+    def used(eagerly, trained):
+        layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        model = keras.Sequential([keras.Input((1,)), layer])
+        model.compile(keras.optimizers.SGD(0.1), loss="mse", run_eagerly=eagerly)
+        if trained:
+            model.train_on_batch(np.ones((4, 1)), np.zeros((4, 1)))
+        model.optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(0.4, 1_000_000)
+        before = layer.get_weights()[0].item()
+        model.train_on_batch(np.ones((4, 1)), np.zeros((4, 1)))
+        return (1 - layer.get_weights()[0].item() / before) / 2
+
+    found = [used(*case) for case in ((False, False), (False, True), (True, True))]
+    assert found == pytest.approx([0.4, 0.1, 0.4], rel=1e-4)
+
+
+def test_exercises_4_the_pairs_log_comes_from_a_rate_that_is_set_after_the_update():
+    """The answer once was a schedule asked for t - 1, whose first rate is 0.20202, not 0.2."""
+    schedule, rate, log = schedules.inverse_time(0.2, 0.01), 0.2, []
+    for t in range(5):
+        log.append(rate)
+        rate = schedule(t)
+    assert np.round(log, 5).tolist() == [0.2, 0.2, 0.19802, 0.19608, 0.19417]
+    with pytest.raises(ValueError, match="-1"):
+        schedule(-1)
+
+
 # --- questions -----------------------------------------------------------------------------------
 
 

@@ -417,6 +417,15 @@ def test_the_finder_smoothing_moves_the_minimum_to_the_right():
     assert smooth < bare, "challenge 3 has to say with how many updates"
 
 
+def test_the_finder_noise_lowers_the_minimum_and_may_push_it_far_below_the_limit():
+    """The lesson once said that with noise the minimum is closer to the limit, which is 2."""
+    for updates in (100, 400):
+        lowest = [views.range_test_numbers(updates, n, 0)["marks"][0] for n in (0, 0.1, 0.3)]
+        assert lowest[0] > 10
+        assert max(lowest[1:]) < 5
+    assert lowest[2] < 2 / 3, "'closer to the limit' would be too much"
+
+
 # --- questions ----------------------------------------------------------------------------------
 
 
