@@ -445,6 +445,16 @@ MUTANTS = {
 """,
             says="nothing to suggest",
         ),
+        "any_fall": Mutant(
+            "M12: where the loss falls at all, there's something to suggest",
+            SUGGEST
+            + """    if np.all(np.diff(losses) > 0):
+        raise ValueError
+    slopes = np.gradient(losses, np.log(rates))
+    return rates[np.argmin(losses)] / 10, rates[np.argmin(slopes)]
+""",
+            says="still the smallest",
+        ),
     },
 }
 
