@@ -18,10 +18,11 @@ import marking_class as pupils
 import nbformat
 import pytest
 from conftest import ROOT
+from jupyter_client.connect import write_connection_file
 from jupyter_core.paths import jupyter_runtime_dir
 from nbgrader.api import Gradebook
 
-from tools.marking import feedback, files, marks, run, sandbox
+from tools.marking import feedback, files, filter, marks, run, runner, sandbox
 from tools.marking.classroom import Classroom, Lesson
 
 sandbox.prepare()
@@ -166,6 +167,25 @@ def test_marking_killed_at_random_moments_ends_as_if_undisturbed(room, wanted, n
             shutil.rmtree(room.folder / step, ignore_errors=True)
         kill_and_go_on(room, [name] * 5, wanted[1])
         assert result(room) == wanted[0]
+
+
+def test_a_sandbox_that_begins_when_its_marker_is_gone_ends(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / "filter").write_bytes(filter.program())
+    connection = str(tmp_path / "kernel.json")
+    write_connection_file(connection, transport="ipc", ip=runner.INSIDE)
+    kernel = subprocess.Popen(
+        ["sh", sandbox.KERNELS / "kernels" / "sandboxed" / "kernel.sh", connection],
+        env={**os.environ, "JPY_PARENT_PID": str(gone.pid)},
+        start_new_session=True,
+    )
+    try:
+        assert kernel.wait(20) == -signal.SIGKILL
+    finally:
+        if kernel.poll() is None:
+            os.killpg(kernel.pid, signal.SIGKILL)
+            kernel.wait()
 
 
 def test_a_result_that_is_half_kept_is_not_kept(room, monkeypatch):

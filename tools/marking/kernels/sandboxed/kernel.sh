@@ -35,6 +35,11 @@ if [ -n "$folder" ]; then # the marker reaches the sockets through /proc; nothin
     set -- --perms 0444 --ro-bind-data 4 /run/connection.json --info-fd 5 "$@"
     [ ! -s "$folder/filter" ] || set -- --seccomp 6 "$@"
     exec >/dev/null 2>&1 # what a submission writes past its notebook goes nowhere
+    # --die-with-parent does nothing if the marker is killed before bubblewrap has asked for it
+    (
+        while kill -0 "${JPY_PARENT_PID:-$PPID}" && kill -0 $$; do sleep 1; done
+        kill -KILL $$
+    ) 4<&- 5>&- 6<&- &
 fi
 for part in utils lrsweep course data notebooks/quiz pyproject.toml; do
     set -- --ro-bind-try "$MARKING_COURSE/$part" "/course/$part" "$@"
