@@ -734,6 +734,7 @@ def test_a_roster_that_a_person_spoilt_loses_nobodys_work(room, of, tmp_path, li
         (b'id,name\nanna,"Berg\nbert,B\nzoe,Z\n', "cannot be read from line 2 on"),
         ("id,name\nzoe,Müller, Zoë\n".encode(), "more cells than columns in the row 'zoe, M"),
         (b"id,name\n1.23457E+11,Anna\n", "an id that is none"),
+        (b"id;name\n1,23E+11;Anna\n456;Bert\n", "an id that is none"),
         (b'id,name\nanna,"' + b"x" * 200_000 + b'"\n', "cannot be read from line 2"),
     ],
 )
@@ -903,6 +904,10 @@ def test_a_spreadsheet_takes_no_zeros_away(room, of, tmp_path):
     assert list(roster.load(room)) == ["4560", "456x"]
     roster.take(room, b"id,name\n007,Anna\n7,Bert\n")
     assert list(roster.load(room)) == ["007", "7"]
+    roster.take(room, b"id,name\n00123,Anna\n456,Bert\n")
+    path.write_text(path.read_text(encoding="utf-8") + "123,Carl\n", encoding="utf-8")
+    names = {it: who.name for it, who in roster.load(room).items()}
+    assert names == {"00123": "Anna", "456": "Bert", "123": "Carl"}
 
 
 def test_a_date_that_a_spreadsheet_turned_hides_no_newer_file(room, of, tmp_path):

@@ -15,7 +15,7 @@ HEAD = (  # a cell of a table's head, where a list of ids has none
     r"(?:(?:student|full|first|last|family|given|user)[ _-]?)?(?:names?|ids?|number)"
     r"|e-?mail(?:[ -]?adresse|[ -]?address)?|students?|vorname|nachname|matrikel\w*"
 )
-SPOILT = r"\d+([.,]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
+SPOILT = r"\d+([.,_]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
         "known by": [("Student", "ID", "Section"), ("LastName", "FirstName", "ID"),

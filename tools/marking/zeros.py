@@ -21,8 +21,9 @@ def restored(classroom, students):
     """
     path = classroom.folder / FILE
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    number = Counter(_bare(it["id"]) for it in known)
-    taken = {_bare(it["id"]): it for it in known if number[_bare(it["id"])] == 1}
+    both = [it["id"] for it in known], [it.id for it in students]
+    twice = {bare for ids in both for bare, n in Counter(map(_bare, ids)).items() if n > 1}
+    taken = {_bare(it["id"]): it for it in known if _bare(it["id"]) not in twice}
     return [_with_zeros(it, taken.get(_bare(it.id), {})) for it in students]
 
 
