@@ -233,25 +233,27 @@ def check_seeds(copies):
     ------
     CannotVectorize
     """
-    lender, *others = (copies.models[seed] for seed in _seeds_in_order(copies))
-    for other in others:
-        if not alike(lender, other, copies.experiment):
-            raise CannotVectorize(
-                "build_model draws more than first weights: with equal weights, the models "
-                "of its seeds give different results"
-            )
+    models = [copies.models[seed] for seed in _seeds_in_order(copies)]
+    if not alike(models, copies.experiment):
+        raise CannotVectorize(
+            "build_model draws more than first weights: with equal weights, the models "
+            "of its seeds give different results"
+        )
 
 
-def alike(model, other, experiment):
-    """Tell whether an update makes the same of equal values in two models."""
-    one, two = OneCopy(model), OneCopy(other)
+def alike(models, experiment):
+    """Tell whether an update makes the same of equal values in several models."""
+    model, one = models[0], OneCopy(models[0])
     batch = tf.nest.map_structure(
         tf.constant, experiment.train.rows(slice(0, experiment.batch_size))
     )
     updates = tf.constant(experiment.updates // 2, model.optimizer._iterations.dtype)
     values = _nowhere_zero(one.variables)
-    results = (_outcome(it, values, updates, batch) for it in (one, two))
-    return all(_close(a, b, CLOSE * _largest(b) + 1e-30) for a, b in zip(*results))
+    first = _outcome(one, values, updates, batch)
+    others = (_outcome(OneCopy(other), values, updates, batch) for other in models[1:])
+    return all(
+        _close(a, b, CLOSE * _largest(b) + 1e-30) for other in others for a, b in zip(first, other)
+    )
 
 
 def _nowhere_zero(variables):

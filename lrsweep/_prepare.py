@@ -218,7 +218,7 @@ def _check_same_results(probe, again):
     if known_reason(model) or isinstance(experiment.train, Stream):
         return
     try:
-        differ = not alike(model, again, experiment) and alike(model, model, experiment)
+        differ = not alike([model, again], experiment) and alike([model, model], experiment)
     except (CannotVectorize, AttributeError, LookupError, TypeError, ValueError, tf.errors.OpError):
         return
     finally:
