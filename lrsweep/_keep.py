@@ -47,17 +47,24 @@ class Keeper:
     Raises
     ------
     ValueError
-        If the folder holds another experiment or other files, is damaged, or is in use.
+        If the folder holds another experiment or other files, is damaged, is in use, or can't be
+        made or written to.
     """
 
     def __init__(self, folder, description):
-        self.folder = folder_name("keep", folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.folder)
+        self.folder, self._lock = folder_name("keep", folder), None
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.folder)
             for file in self.folder.glob(f"{UNFINISHED}*.tmp"):  # left by a call that was killed
                 file.unlink()
             self._take(description)
+        except OSError as error:
+            self.close()
+            raise ValueError(
+                f"keep must be a folder that can be made and written to, got {str(folder)!r}: "
+                f"{error.strerror}"
+            ) from error
         except BaseException:
             self.close()
             raise

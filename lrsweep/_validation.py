@@ -96,6 +96,11 @@ def check_rates(learning_rates):
     differences = np.diff(rates)
     if not (np.all(differences > 0) or np.all(differences < 0)):
         raise ValueError(f"learning_rates must rise or fall all the way, got {rates.tolist()}")
+    if np.any(np.diff(rates.astype("float32")) == 0):
+        raise ValueError(
+            "learning_rates must differ as 32-bit numbers, which Keras makes of them, got "
+            f"{rates.tolist()}"
+        )
     return rates
 
 

@@ -1,5 +1,7 @@
 """What is said about bad input: the argument, the value, what is allowed, what to do."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -62,6 +64,14 @@ SWEEP = {
     "rates of whole numbers": ({"learning_rates": [1, 2]}, "learning_rates must be floats 1.0"),
     "negative rate": ({"learning_rates": [-0.5, 0.1]}, "learning_rates must be positive -0.5"),
     "rates in disorder": ({"learning_rates": [0.1, 0.3, 0.2]}, "learning_rates rise or fall 0.2"),
+    "rates equal in 32 bits": (
+        {"learning_rates": [0.1, 0.1 + 1e-12]},
+        "learning_rates must differ as 32-bit numbers 0.100000000001",
+    ),
+    "a folder in a file": (
+        {"keep": Path(__file__) / "runs"},
+        "keep must be a folder that can be made test_messages.py Not a directory",
+    ),
     "no rates": ({"learning_rates": []}, "learning_rates must not be empty"),
     "rate not finite": ({"learning_rates": [0.1, np.inf]}, "learning_rates finite inf"),
     "no epochs": ({"epochs": 0}, "epochs must be a whole number of at least 1 got 0"),
