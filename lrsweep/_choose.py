@@ -9,6 +9,7 @@ from lrsweep._result import Choice, SweepResult
 from lrsweep._validation import one_of, shorten
 
 OTHERS = 10  # rates, the next best ones, that say how much luck there is
+AT_LEAST = 3  # rates that say so, even where fewer are better than a constant answer
 QUIET = 0.75  # share of them that counts: one noisy rate must not widen the plateau
 SURE = 0.95  # how often the whole of a flat region is to be found
 LOSSES = ("loss", "val_loss")  # always the smaller, the better: training makes them small
@@ -59,7 +60,9 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     The scatter s is that of the ten next best rates and the best one, after subtracting each
     rate's mean and each seed's effect on all of them: the mean variance of the quietest three
     quarters. So one rate with a wide error bar does not widen the plateau; a rate at which
-    one seed failed is behind by more than the others' scatter allows, and ends it.
+    one seed failed is behind by more than the others' scatter allows, and ends it. Rates that
+    are no better than a constant answer, of which a sweep of eight may have three, scatter for
+    reasons of their own, and don't count.
 
     If seeds make no difference at all, or there is only one, nobody knows what luck can do. Then
     there is no plateau, and the choice is the best rate.
@@ -103,8 +106,9 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
             f"the best is {table.rates[best]:.3g} with {said}"
         )
     _check_not_at_the_end(table.rates, best, said)
-    low, high = (best, best) if table.alike else _plateau(table.costs, best)
-    chosen = _middle(table, low, high, math.inf if chance is None else sign * chance)
+    guess = math.inf if chance is None else sign * chance
+    low, high = (best, best) if table.alike else _plateau(table.costs, best, guess)
+    chosen = _middle(table, low, high, guess)
     return Choice(
         learning_rate=float(table.rates[chosen]),
         best=float(table.rates[best]),
@@ -224,7 +228,7 @@ def _check_not_at_the_end(rates, best, said):
         )
 
 
-def _plateau(costs, best):
+def _plateau(costs, best, guess=math.inf):
     """Return the first and the last place of the rates around the best that luck may have parted.
 
     Parameters
@@ -232,10 +236,16 @@ def _plateau(costs, best):
     costs : array of shape (rates, seeds)
         With at least two seeds; rows of nan are not part of a plateau.
     best : int
+    guess : float
+        What a constant answer costs.
     """
     means = np.where(np.isnan(costs[:, 0]), np.inf, costs.mean(axis=1))
     others = np.argsort(np.where(np.arange(len(means)) == best, -np.inf, means), kind="stable")
-    near = [place for place in others[: OTHERS + 1] if np.isfinite(means[place])]
+    near = [
+        place
+        for number, place in enumerate(others[: OTHERS + 1])
+        if np.isfinite(means[place]) and (number < AT_LEAST or means[place] < guess)
+    ]
     seeds = costs.shape[1]
     error = _scatter(costs[near]) / math.sqrt(seeds)
     behind = means - means[best]

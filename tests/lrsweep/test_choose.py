@@ -116,6 +116,19 @@ def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
     assert widths(noisy) == pytest.approx(widths(found), abs=0.5)
 
 
+def test_rates_worse_than_a_constant_answer_do_not_widen_the_plateau():
+    """Eight rates, three of them beyond the cliff, as in a first sweep of a digits network."""
+    means = np.array([2.07, 1.83, 1.56, 1.47, 0.71, 4.1, 10.5, 30.0])
+    scatter = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 1.5, 3.0, 8.0])
+    values = means[:, None] + scatter[:, None] * np.random.default_rng(0).normal(size=(8, 5))
+    choice = choose_learning_rate(table(values, chance={"val_loss": 2.3}))
+    assert choice.learning_rate == choice.best
+    assert choice.plateau == (choice.best, choice.best)
+    cliff = np.where(np.arange(8)[:, None] < 5, 5 + values, values)  # now none beats a guess of 1
+    with pytest.raises(ValueError, match="better than a constant answer"):
+        choose_learning_rate(table(cliff, chance={"val_loss": 1}))
+
+
 def test_a_slope_is_seen_with_more_seeds():
     few, many = (widths(plateaus(1, seeds, slope=0.5)[0]) for seeds in (3, 30))
     assert many < 0.6 * few
