@@ -39,7 +39,8 @@ def which_comes_first(name, ran):
     name : str
         A variable, function or module that is missing.
     ran : list of str
-        What was run until now: it tells which of the course's notebooks this is.
+        What was run until now: it tells which of the course's notebooks this is. Of several cells
+        that make the name, the nearest before the last one run counts.
 
     Returns
     -------
@@ -51,14 +52,16 @@ def which_comes_first(name, ran):
     found = max(notebooks, key=lambda cells: _shared(cells, sources), default=[])
     if not _shared(found, sources):
         return None
-    for section, source in found:
-        if name in names_made(source):
-            first_line = source.splitlines()[0]
-            return (
-                f"{name} is made by the cell that begins “{first_line}”, in the section "
-                f"“{section}”. Run that one first, or all: Run ▸ Run All Above Selected Cell."
-            )
-    return None
+    makers = [place for place, (_, source) in enumerate(found) if name in names_made(source)]
+    if not makers:
+        return None
+    failed = [place for place, (_, source) in enumerate(found) if source == ran[-1].strip()]
+    above = [place for place in makers if failed and place < failed[0]]
+    section, source = found[above[-1] if above else makers[0]]
+    return (
+        f"{name} is made by the cell that begins “{source.splitlines()[0]}”, in the section "
+        f"“{section}”. Run that one first, or all: Run ▸ Run All Above Selected Cell."
+    )
 
 
 def names_made(source):

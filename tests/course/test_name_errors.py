@@ -46,6 +46,16 @@ def test_the_notebook_is_told_by_what_was_run(path):
     assert first.splitlines()[0] in name_errors.which_comes_first(name, [last])
 
 
+def test_of_several_cells_that_make_a_name_the_nearest_above_counts():
+    """Lesson 8 makes `rate` in ward 1, and again in the template that a reader begins with."""
+    path = next(path for path in LESSONS if path.stem.startswith("08"))
+    tests_once = next(source for source in CELL[path] if source.startswith("assert rate is not"))
+    assert "begins “LEARNING_RATES = " in name_errors.which_comes_first("rate", [tests_once])
+    changed = [CELL[path][1], "a cell of the reader's own: rate"]
+    assert "ward" not in name_errors.which_comes_first("rate", changed)
+    assert "A: thousands" in name_errors.which_comes_first("rate", changed)
+
+
 def test_the_set_up_cell_alone_tells_no_notebook():
     assert name_errors.which_comes_first("np", [CELL[LESSONS[0]][0], "np.ones(3)"]) is None
 
