@@ -10,7 +10,9 @@ import numpy as np
 from utils import checks
 
 CENTRES = {"SGD": 0.1, "momentum": 0.01, "Adam": 0.01}
-ADAPTIVE = ("Adam",)  # AdamW, RMSprop and Nadam begin where Adam does
+ADAPTIVE = ("Adam",)
+AS_ADAM = ("Adam", "AdamW", "Nadam", "RMSprop")  # they begin where Adam does
+MOMENTUM = 0.7  # from here on, SGD's factor 1 / (1 - momentum) is nearer to 10 than to 1
 BATCH, WIDTH, UPDATES = 32, 64, 300  # for which the centres were chosen
 CAP = 4.0  # SGD's rule of proportion ends about here (lesson 7)
 REACH, COUNT = 30.0, 8  # from centre/30 to 30 times the centre, in eight rates
@@ -47,8 +49,9 @@ def first_sweep(optimizer, batch_size=32, width=64, updates=300, fine_tuning=Fal
 
     Parameters
     ----------
-    optimizer : str
-        "SGD", "momentum" (SGD with 0.9) or "Adam".
+    optimizer : str or Keras optimizer
+        "SGD", "momentum" (SGD with 0.9) or "Adam"; or one of these as it is in a model. AdamW,
+        Nadam and RMSprop count as Adam.
     batch_size : int
     width : int
         Units of the widest hidden layer.
@@ -61,7 +64,7 @@ def first_sweep(optimizer, batch_size=32, width=64, updates=300, fine_tuning=Fal
     -------
     FirstSweep
     """
-    optimizer = checks.one_of("optimizer", optimizer, CENTRES)
+    optimizer = checks.one_of("optimizer", _kind(optimizer), CENTRES)
     adaptive = optimizer in ADAPTIVE
     batch = checks.whole_number("batch_size", batch_size) / BATCH
     width = checks.whole_number("width", width)
@@ -77,6 +80,17 @@ def first_sweep(optimizer, batch_size=32, width=64, updates=300, fine_tuning=Fal
     centre = float(np.prod([size for _, size, _ in factors]))
     rates = np.geomspace(centre / REACH, centre * REACH, COUNT)
     return FirstSweep(centre, rates, tuple(factors))
+
+
+def _kind(optimizer):
+    """Return what `CENTRES` calls a Keras optimizer; anything else as it is."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    name = type(optimizer).__name__
+    if name == "SGD":
+        return "momentum" if optimizer.momentum >= MOMENTUM else "SGD"
+    if name in AS_ADAM:
+        return "Adam"
+    return name if hasattr(optimizer, "learning_rate") else optimizer
 
 
 def _batch(adaptive):

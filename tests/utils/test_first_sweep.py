@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras import optimizers
 
 from utils.first_sweep import CENTRES, first_sweep
 
@@ -21,6 +22,27 @@ def test_the_centre_is_the_product_of_the_factors():
     start = first_sweep("Adam", 128, 512, 50, fine_tuning=True)
     assert start.centre == pytest.approx(np.prod([size for _, size, _ in start.factors]))
     assert start.centre == pytest.approx(0.01 * 2 / 8 * 3 / 30)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (lambda: optimizers.SGD(), "SGD"),
+        (lambda: optimizers.SGD(0.1, momentum=0.5), "SGD"),
+        (lambda: optimizers.SGD(0.1, momentum=0.9), "momentum"),
+        (lambda: optimizers.Adam(), "Adam"),
+        (lambda: optimizers.AdamW(), "Adam"),
+        (lambda: optimizers.RMSprop(), "Adam"),
+        (lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.1)), "SGD"),
+    ],
+)
+def test_an_optimizer_of_keras_is_told_by_what_it_is(made, kind):
+    assert str(first_sweep(made(), 64)) == str(first_sweep(kind, 64))
+
+
+def test_an_optimizer_without_a_centre_is_named():
+    with pytest.raises(ValueError, match="must be one of Adam, SGD, momentum, got 'Lion'"):
+        first_sweep(optimizers.Lion())
 
 
 CASES = [  # the argument, and the factor for SGD and for Adam
