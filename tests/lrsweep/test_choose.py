@@ -117,16 +117,26 @@ def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
 
 
 def test_rates_worse_than_a_constant_answer_do_not_widen_the_plateau():
-    """Eight rates, three of them beyond the cliff, as in a first sweep of a digits network."""
-    means = np.array([2.07, 1.83, 1.56, 1.47, 0.71, 4.1, 10.5, 30.0])
-    scatter = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 1.5, 3.0, 8.0])
-    values = means[:, None] + scatter[:, None] * np.random.default_rng(0).normal(size=(8, 5))
-    choice = choose_learning_rate(table(values, chance={"val_loss": 2.3}))
-    assert choice.learning_rate == choice.best
+    """Eight rates, three of them beyond the cliff: losses of a small network on digits."""
+    values = [
+        [2.06, 2.09, 2.09, 2.05, 2.06],
+        [1.84, 1.85, 1.83, 1.80, 1.81],
+        [1.61, 1.61, 1.54, 1.54, 1.51],
+        [1.45, 1.58, 1.49, 1.46, 1.36],
+        [0.94, 0.82, 0.65, 0.63, 0.53],
+        [5.72, 6.91, 0.92, 3.90, 3.17],
+        [9.95, 11.16, 17.03, 11.73, 2.57],
+        [23.45, 33.85, 65.25, 2.9, 17.16],
+    ]
+    choice = choose_learning_rate(table(values, chance={"val_loss": 2.302}))
     assert choice.plateau == (choice.best, choice.best)
-    cliff = np.where(np.arange(8)[:, None] < 5, 5 + values, values)  # now none beats a guess of 1
-    with pytest.raises(ValueError, match="better than a constant answer"):
-        choose_learning_rate(table(cliff, chance={"val_loss": 1}))
+
+
+def test_where_one_rate_alone_beats_a_constant_answer_the_next_best_say_what_luck_does():
+    values = [[2.5, 2.4], [2.0, 2.4], [2.6, 2.5], [9.0, 30.0]]
+    choice = choose_learning_rate(table(values, chance={"val_loss": 2.45}))
+    assert choice.plateau[0] < choice.plateau[1] < 1
+    assert choice.learning_rate == choice.best  # the others are no better than a constant answer
 
 
 def test_a_slope_is_seen_with_more_seeds():
