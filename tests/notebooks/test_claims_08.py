@@ -19,7 +19,7 @@ from keras.optimizers import schedules
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.where_to_start import builder, examples
-from course import clinic, quiz
+from course import clinic, own_data, quiz
 from course.clinic.examples import data
 from lrsweep import CurvatureMeter, sweep_learning_rates
 from tools import rules
@@ -343,7 +343,8 @@ def test_lesson_8_the_template_splits_and_scales_tables_series_and_pictures(shap
     (place,) = (number for number, source in enumerate(sources) if TABLE in source)
     random = np.random.default_rng(0)
     x, y = 100 + 5 * random.normal(size=shape), random.normal(size=(40, 1))
-    names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers", "standardise": standardise}
+    names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers"}
+    names |= {"standardise": standardise, "own_data": own_data}
     for source in sources[place - 1 : place + 1]:
         exec(source, names)
     scaled, targets = names["my_train"]
@@ -353,6 +354,57 @@ def test_lesson_8_the_template_splits_and_scales_tables_series_and_pictures(shap
     assert names["x_test"].shape == (8, *shape[1:])
     assert targets.shape == (24,)
     assert targets.std() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "units"),
+    [
+        ("classes", "sparse_categorical_crossentropy", 2),
+        ("classes", "categorical_crossentropy", 2),
+        ("numbers", "mae", 1),
+    ],
+)
+def test_lesson_8_the_report_gives_the_constant_answer_of_the_loss_and_the_data(
+    targets, loss, units
+):
+    """Whatever the loss: what a constant scores on the test examples, and what was trained."""
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    y = np.where(np.arange(100) % 5, 0, 1) if targets == "classes" else np.sin(np.arange(100.0))
+
+    def build_model():
+        layers = [keras.Input((3,)), keras.layers.Dense(units)]
+        layers += [keras.layers.Softmax()] if units > 1 else []
+        model = keras.Sequential(layers)
+        model.compile(keras.optimizers.AdamW(), loss)
+        return model
+
+    if loss == "categorical_crossentropy":
+        y = np.eye(2)[y]
+    names = template(build_model, (x, y), targets, rate=0.01)
+    said = re.findall(r"the best constant answer: ([\d.]+)", names["final"])
+    test, rare = names["y_test"], 4 / 20
+    guess = -rare * np.log(rare) - (1 - rare) * np.log(1 - rare)
+    if targets == "numbers":
+        guess = np.mean(np.abs(test - np.median(test)))
+    assert float(said[0]) == pytest.approx(guess, rel=0.01)
+    assert names["caveats"].startswith("my_arrays(): 100 examples of shape (3,), AdamW, targets ")
+    assert ("divided by" in names["caveats"]) == (targets == "numbers")
+
+
+def template(build_model, arrays, targets, rate):
+    """Run the template's cells that split, test and report, with a rate in place of a sweep."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = [cell.source for cell in rules.code_cells(notebook)]
+    names = {"my_arrays": lambda: arrays, "TARGETS": targets, "build_model": build_model}
+    names |= {"standardise": standardise, "own_data": own_data, "np": np, "CSV": None}
+    names |= {"sweep_learning_rates": sweep_learning_rates, "EPOCHS": 1, "BATCH_SIZE": 32}
+    report = type("Report", (), {"causes": []})
+    names |= {"rate": rate, "LEARNING_RATES": [rate], "my_report": report}
+    (place,) = (number for number, source in enumerate(sources) if TABLE in source)
+    later = [it for it in sources if it.startswith(("assert rate is not", "as_trained = "))]
+    for source in [*sources[place - 1 : place + 1], *later]:
+        exec(source, names)
+    return names
 
 
 # --- where to begin ------------------------------------------------------------------------------
