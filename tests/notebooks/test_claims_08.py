@@ -391,6 +391,26 @@ def test_lesson_8_the_report_gives_the_constant_answer_of_the_loss_and_the_data(
     assert ("divided by" in names["caveats"]) == (targets == "numbers")
 
 
+def test_lesson_8_a_sweep_that_fails_leaves_no_rate_of_a_patient_behind():
+    def fails(*_, **__):
+        raise MemoryError
+
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = [cell.source for cell in rules.code_cells(notebook)]
+    (sweep,) = (source for source in sources if source.startswith("LEARNING_RATES = None"))
+    (test,) = (source for source in sources if source.startswith("assert rate is not None"))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.RMSprop(), "mse")
+    names = {"rate": 0.06, "sweep_learning_rates": fails, "np": np, "first_sweep": first_sweep}
+    names |= {"EPOCHS": 9, "BATCH_SIZE": 32, "WIDTH": 32, "y_train": [0] * 1000}
+    names |= {"build_model": lambda: model, "my_train": (), "my_validation": ()}
+    with pytest.raises(MemoryError):
+        exec(sweep, names)
+    assert names["start"].centre == 0.01  # RMSprop begins where Adam does
+    with pytest.raises(AssertionError, match="the sweep isn't done"):
+        exec(test, names)
+
+
 def template(build_model, arrays, targets, rate):
     """Run the template's cells that split, test and report, with a rate in place of a sweep."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
