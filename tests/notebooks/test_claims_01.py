@@ -7,6 +7,7 @@ must stay in the sentence.
 
 import math
 import re
+from fractions import Fraction
 
 import keras
 import nbformat
@@ -108,6 +109,25 @@ def test_lesson_1_the_bare_formula_counts_down_above_the_limit():
     assert descent.updates_to_tolerance(1.1, 2, 10.0, 0.01) == math.inf
     with pytest.raises(ZeroDivisionError):
         math.log(0.01 / 10) / math.log(1.0)
+
+
+def test_lesson_1_paper_and_computer_count_alike_at_all_rates_but_055():
+    differ = []
+    for hundredths in set(range(1, 100)) - {50}:
+        factor, distance, count = abs(1 - Fraction(hundredths, 50)), Fraction(10), 0
+        while distance > Fraction(1, 100):
+            distance, count = factor * distance, count + 1
+        if descent.updates_to_tolerance(hundredths / 100, 2, 10.0, 0.01) != count:
+            differ.append((hundredths, count))
+    assert differ == [(55, 3)], "'other than 0.5 and 0.55' has to fit"
+
+
+def test_lesson_1_a_run_that_has_diverged_comes_back_at_a_lower_rate():
+    slope = losses.parabola(2).gradient
+    lost = descent.gradient_descent(slope, 10.0, 1.1, 100)[-1]
+    assert abs(lost) > 1e8
+    lowered = descent.gradient_descent(slope, lost, 0.9, 200)[-1]
+    assert abs(lowered) < 1e-3, "'unless you lower the rate' has to stay"
 
 
 def test_lesson_1_the_challenges_have_the_answers_the_sliders_can_show():
