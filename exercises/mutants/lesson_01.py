@@ -197,7 +197,7 @@ MUTANTS = {
         ),
         "wide_tolerance": Mutant(
             "about 1 is 1",
-            _regime('if p < 0:\n        return "ascent"', one="abs(p - 1) < 0.1"),
+            _regime('if p < 0:\n        return "ascent"', one="abs(p - 1) < 0.001"),
             says="tolerance is too wide",
         ),
         "no_bounce": Mutant(
