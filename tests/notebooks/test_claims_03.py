@@ -113,6 +113,41 @@ def test_lesson_3_a_crawl_near_guessing_has_no_dead_units_and_falls_faster_at_te
     assert np.all(ends[1e-3] < ends[1e-4])
 
 
+def train_sigmoids(rate, epochs=5, seeds=4):
+    """Train sigmoid networks on digits with Adam; return losses and shares of units that give 0."""
+    weights = [part for pair in networks.start((64, 64, 64, 10), seeds) for part in pair]
+    adam, states, one_hot = numpy_optimizers.adam(rate), [None] * 6, np.eye(10)[DIGITS.y_train]
+    order = np.random.default_rng(1).permutation(len(one_hot))
+
+    def forward(layer):
+        layers_ = [layer]
+        for kernel, bias in zip(weights[0:4:2], weights[1:4:2]):
+            layers_.append(1 / (1 + np.exp(-(layers_[-1] @ kernel + bias))))
+        return layers_, networks.log_softmax(layers_[-1] @ weights[4] + weights[5])
+
+    with np.errstate(over="ignore"):
+        for first in np.tile(np.arange(0, len(order), 32), epochs):
+            rows, slopes = order[first : first + 32], []
+            inputs, logs = forward(DIGITS.x_train[rows])
+            error = (np.exp(logs) - one_hot[rows]) / len(rows)
+            for layer, kernel in zip(inputs[::-1], weights[4::-2]):
+                slopes = [layer.mT @ error, error.sum(axis=-2, keepdims=True), *slopes]
+                error = error @ kernel.mT * layer * (1 - layer)
+            for i, slope in enumerate(slopes):
+                states[i], change = adam(states[i], slope)
+                weights[i] = weights[i] + change
+        inputs, logs = forward(DIGITS.x_train)
+    return -np.sum(logs * one_hot, axis=-1).mean(axis=-1), np.all(inputs[-1] == 0, axis=1).mean()
+
+
+def test_lesson_3_near_guessing_without_dead_units_the_cure_may_be_a_tenth_of_the_rate():
+    (loss, dead), (lower, _), (higher, _) = (train_sigmoids(rate) for rate in (0.3, 0.03, 3.0))
+    assert dead == 0
+    assert np.all(np.abs(loss - np.log(10)) < 1)
+    assert np.all(lower < 0.1), "'try a tenth of the rate, too' has to stay"
+    assert np.all(higher > 10)
+
+
 # --- the loss you asked for ----------------------------------------------------------------------
 
 
@@ -176,9 +211,11 @@ def test_lesson_3_the_accuracy_will_not_tell_you():
     sigmoid = 1 / (1 + np.exp(-scores))
     np.testing.assert_array_equal(sigmoid.argmax(axis=1), scores.argmax(axis=1))
     large = ops.convert_to_numpy(ops.sigmoid(ops.array([18.0, 30.0])))
-    assert large[0] == large[1] == 1, "'unless both round to 1' has to stay"
+    assert large[0] == large[1] == 1, "'unless both round to the same number' has to stay"
     small = ops.convert_to_numpy(ops.sigmoid(ops.array([-110.0, -120.0])))
-    assert small[0] == small[1] == 0, "'or both to 0' has to stay"
+    assert small[0] == small[1] == 0
+    near = ops.convert_to_numpy(ops.sigmoid(ops.array([12.0, 12.002])))
+    assert near[0] == near[1] < 1, "'to 1, or both to 0' would be too narrow"
 
 
 def test_lesson_3_at_6_and_6_sgd_has_all_but_stopped_and_adam_has_not():
