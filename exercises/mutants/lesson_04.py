@@ -529,6 +529,14 @@ RATES = {
         ),
         "belongs to the length",
     ),
+    "too_low": Mutant(  # most of its loss is noise; of what it has too much, most is distance
+        "M14: to be safe, a rate below the best",
+        _rates(
+            'schedules.linear_to_zero((1 if updates < 300 else 0.7) * best("linear to zero")(0),'
+            " updates)(t)"
+        ),
+        "you settle too early",
+    ),
     "one_too_many": Mutant(
         "steps + 1 rates, the end included",
         _rates('best("linear to zero")(np.arange(updates + 1))'),
