@@ -41,6 +41,15 @@ def test_lesson_7_mse_is_a_fifth_of_our_loss_and_its_limits_are_five_times_ours(
     assert mse == pytest.approx(ours / 5, rel=0.01)
 
 
+def test_lesson_7_the_way_up_begins_after_a_first_fall():
+    """The lesson once said "from update 100 on": at 0.02 it still falls then."""
+    found, _ = shares(np.full(1000, 0.02), 1)
+    lowest = found.argmin()
+    assert lowest > 0
+    assert np.all(np.diff(found[lowest:]) > 0)
+    assert found[-1] > 1.02 * found[lowest]
+
+
 @pytest.mark.long
 def test_lesson_7_the_way_up_is_slow_and_need_not_be_finished():
     """Without "need not be finished" it is false: 0.05 and 0.1 are far from 2/η for good."""
