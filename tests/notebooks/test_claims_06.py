@@ -443,7 +443,7 @@ def trained(clothing, rates, start, weights="drawings", free_norms=False, epochs
 
 @pytest.mark.long
 def test_which_rate_the_trials_that_the_lesson_only_mentions(garments):
-    """The lesson once concluded from random weights at 0.01 that a deep network needs smaller steps.
+    """The lesson once drew from random weights at 0.01 that deep networks need smaller steps.
 
     In five epochs the same weights learn no more at 0.001, so they say nothing about 0.01.
     """
