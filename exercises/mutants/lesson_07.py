@@ -227,7 +227,7 @@ SETTLES = {
     "upside_down": Mutant(
         "rate and curvature have changed places",
         _settles("(2 + 2 * beta_1) / (1 - beta_1) * rate if beta_1 else 2 / rate"),
-        "not the curvature",
+        "You multiplied by the rate",
     ),
     "class_numbers": Mutant(
         "the class's beta in place of the argument",
