@@ -124,11 +124,12 @@ def test_lesson_8_a_is_far_more_than_six_times_its_limit_and_standardised_below_
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lesson_8_a_dead_units_are_a_consequence(seed):
-    """Before the first update few are dead; after the training nearly all."""
+    """On raw inputs about half are dead before the first update, standardised hardly any."""
     from course.clinic.from_the_start import dead_shares
 
     a = patient("A", seed)
-    assert dead_shares(a.build(), a.train[0])[0] < 0.8
+    assert 0.25 < dead_shares(a.build(), a.train[0])[0] < 0.75
+    assert dead_shares(a.build(), data("wine", seed)[0][0])[0] < 0.1
     assert dead_shares(a.model, a.train[0])[0] > 0.8
 
 
@@ -232,6 +233,14 @@ def test_lesson_8_the_trouble_begins_where_the_second_part_does_in_l_an_epoch_la
     else:
         assert losses[place] > 1.4 * losses[place - 1]
         assert losses[place - 1] < 1.05 * losses[place - 2]
+    if name == "L":  # but not its validation loss
+        held_out = patient("L", 0).history["val_loss"]
+        assert held_out[3] > 3 * held_out[2]
+
+
+def test_lesson_8_d_the_appendix_has_the_trap():
+    notebook = nbformat.read(ROOT / "notebooks/appendix/schedules_in_keras.ipynb", as_version=4)
+    assert "Trap 1: a whole number as the initial rate" in " ".join(rules.texts(notebook))
 
 
 def test_lesson_8_after_a_seed_fit_takes_the_same_order_in_every_epoch_and_f_hides_its_jitter():
