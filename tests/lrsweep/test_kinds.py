@@ -1201,6 +1201,29 @@ def test_a_stream_with_batches_of_one_size_is_traced_for_that_size():
     assert difference(history_of(result, 0.01, 1), right.history) < TOLERANCE
 
 
+@pytest.mark.parametrize("name", ["SGD", "Lion", "Adam", "RMSprop", "Adagrad"])
+def test_squares_of_a_word_that_comes_twice_are_why_an_embedding_is_sequential(name):
+    """What the README says: Keras with sparse gradients, and with the same ones made dense."""
+
+    def update(words, dense):
+        embedding = layers.Embedding(6, 3)
+        embedding.build()
+        embedding.embeddings.assign(np.ones((6, 3)))
+        optimizer = getattr(optimizers, name)(0.1)
+        for number in (1.0, 2.0):
+            with tf.GradientTape() as tape:
+                loss = number * tf.reduce_sum(embedding(words) * [[1.0], [2.0]])
+            slope = tape.gradient(loss, embedding.embeddings.value)
+            slope = tf.convert_to_tensor(slope) if dense else slope
+            optimizer.apply([slope], [embedding.embeddings])
+        states = [part for part in optimizer.variables if part.shape == (6, 3)]
+        return np.array([embedding.embeddings, *states])
+
+    for words, square in ((np.array([0, 1]), False), (np.array([2, 2]), True)):
+        same = np.allclose(update(words, False), update(words, True), atol=1e-6)
+        assert same != (square and name in ("Adam", "RMSprop", "Adagrad"))
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_stream_that_comes_to_its_end_is_refused(place):
     data = [batches(*part, drop=False) for part in (TRAIN, HELD_OUT)]
