@@ -60,9 +60,9 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     The scatter s is that of the ten next best rates and the best one, after subtracting each
     rate's mean and each seed's effect on all of them: the mean variance of the quietest three
     quarters. So one rate with a wide error bar does not widen the plateau; a rate at which
-    one seed failed is behind by more than the others' scatter allows, and ends it. Rates that
-    are no better than a constant answer, of which a sweep of eight may have three, scatter for
-    reasons of their own, and don't count.
+    one seed failed is behind by more than the others' scatter allows, and ends it. The same s is
+    taken for all rates: where large losses scatter more than small ones, the plateau may reach
+    rates that are clearly worse than the best one if these two are compared alone.
 
     If seeds make no difference at all, or there is only one, nobody knows what luck can do. Then
     there is no plateau, and the choice is the best rate.

@@ -34,9 +34,9 @@ def sweep_learning_rates(
 ):
     """Train a model at every learning rate, with every seed.
 
-    Models whose copies can be trained all at once are "vectorized", which takes little more
-    time than a single one; all others are trained "sequential", one after another. The result
-    says which and why.
+    Models whose copies can be trained all at once are "vectorized": with a small model, that
+    takes little more time than a single training. All others are trained "sequential", one after
+    another. The result says which and why.
 
     Parameters
     ----------

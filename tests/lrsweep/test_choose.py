@@ -107,6 +107,19 @@ def test_one_noisy_rate_does_not_widen_the_plateau():
     assert noisy[:, 1].max() < 13
 
 
+def test_where_large_losses_scatter_more_the_plateau_is_too_wide():
+    """A limit that the docstring admits: the lower end is worse than the best by a paired test."""
+    means, worse = np.array([0.68, 0.3, 0.09, 0.03, 0.013, 0.009, 0.08, 0.55]), 0
+    for seed in range(20):
+        draw = np.random.default_rng(seed).normal(size=(8, 5))
+        losses = means[:, np.newaxis] * (1 + draw / 2)
+        best = losses.mean(axis=1).argmin()
+        low = int(choose_learning_rate(table(losses, np.arange(1.0, 9.0))).plateau[0]) - 1
+        apart = losses[low] - losses[best]
+        worse += apart.mean() > 2.8 * apart.std(ddof=1) / np.sqrt(5)
+    assert worse > 12
+
+
 def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
     def scatter(losses):
         losses[10] += [-5, 5, -5, 5, -1]  # mean -0.2
