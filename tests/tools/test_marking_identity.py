@@ -23,6 +23,7 @@ from tools.marking import (
     layouts,
     lessons,
     marks,
+    platforms,
     restore,
     roster,
     sandbox,
@@ -361,11 +362,22 @@ def test_a_user_name_of_blackboard_is_whole(room, of, tmp_path, case):
 
 def test_moodle_writes_the_group_before_the_name(room, of, tmp_path):
     roster.take(room, b"First name,Last name,Email address\nAnn,Berg,a@x.y\nBo,Berg-Ek,b@x.y\n")
-    places = ["Tutorial A-Ann Berg_7", "Group-B-Bo Berg-Ek_8", "Tutorial A-Cleo Ek_9"]
+    places = ["Tutorial A-Ann Berg_7", "Group-B-Bo Berg-Ek_8", "Tutorial A-Cleo Ek_9",
+              "Group-B-Di Ek_6"]  # fmt: skip
     files = {f"{it}_assignsubmission_file/exercises_01.ipynb": of(it) for it in places}
     result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
     assert {it: who(room, it) for it in result.done} == {"a": places[0], "b": places[1]}
-    assert len(result.unclear) == 1
+    assert len(result.unclear) == 2
+
+
+@pytest.mark.parametrize(("group", "known"), [("Anna", 0), ("G", 0), ("G", 1)])
+def test_a_first_name_with_a_hyphen_is_no_group(room, of, tmp_path, group, known):
+    """A stranger called Anna-Lena is not Lena; a group is what several have, or the roster."""
+    head = "First name,Last name,Email address,Groups\n"
+    roster.take(room, f"{head}Lena,Gross,l@x.y,{group if known else ''}\n".encode())
+    name = f"{group}-Lena Gross_7_assignsubmission_file/exercises_01.ipynb"
+    result = collecting.collect(handed_in(tmp_path / "in", {name: of("x")}), room, LESSON)
+    assert (list(result.done), len(result.unclear)) == (["l"][:known], 1 - known)
 
 
 def test_a_number_is_enough_for_a_name_that_lost_letters(room, of, tmp_path):
@@ -925,3 +937,92 @@ def test_a_date_that_a_spreadsheet_turned_hides_no_newer_file(room, of, tmp_path
         handed_in(tmp_path / "new", {"anna/b.ipynb": of("new")}), room, LESSON
     )
     assert who(room, "anna") == "new", result.done
+
+
+MOODLE_FORGED = (
+    "Zoe M_47_assignsubmission_file_x-Anna B_48_assignsubmission_file_exercises_01.ipynb"
+)
+BLACKBOARD_FORGED = (
+    "Exercises 1_zoe_attempt_2026-11-20-10-11-12_x_anna_attempt_2026-11-21-10-11-12_"
+    "exercises_01.ipynb"
+)
+FORGED = [(MOODLE_FORGED, "47"), (BLACKBOARD_FORGED, "zoe")]
+
+
+@pytest.mark.parametrize(("place", "student"), FORGED)
+def test_a_file_called_like_a_platforms_is_its_students(place, student):
+    """What the platform wrote comes first; the student chose the rest."""
+    found = layouts.whose(place)
+    assert (found.id, found.time in ("", "2026-11-20 10:11:12")) == (student, True)
+    page = platforms.page_name(place, "zoe", LESSON)
+    assert "Anna" not in page
+
+
+@pytest.mark.parametrize("names", [("राम", "रीम"), ("นิด", "นุด"), ("さいき", "ざいき")])
+def test_marks_that_are_letters_tell_people_apart(room, of, tmp_path, names):
+    """A vowel of Hindi or Thai and a sound mark of Japanese are no accents."""
+    one, other = names
+    assert len(set(map(roster.safe, names))) == 2
+    roster.take(room, f"id,name\nanna,{one}\n".encode())
+    files = {f"{other} - exercises_01.ipynb": of("a stranger")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert (room.students(LESSON), len(result.unclear)) == ([], 1)
+
+
+def test_a_name_that_is_cut_stays_a_persons_own(room, of, tmp_path):
+    for end in "12":
+        files = {f"{'x' * 90}{end}/exercises_01.ipynb": of(end), "b/exercises_01.ipynb": of("b")}
+        collecting.collect(handed_in(tmp_path / end, files), room, LESSON)
+    assert len(room.students(LESSON)) == 3
+
+
+FORGED_TIME = "zoe/x_zoe_attempt_2026-01-01-00-00-00_exercises_01.ipynb"
+
+
+@pytest.mark.parametrize("place", [FORGED_TIME, "zoe/it.zip"])
+@pytest.mark.parametrize("known", [True, False])
+def test_nobody_chooses_the_time_of_handing_in(room, of, tmp_path, place, known):
+    """Neither by a name like Blackboard's nor by the dates within one's own zip file."""
+    if known:
+        roster.take(room, ROSTER)
+    content = of("zoe") if place == FORGED_TIME else zipped({})
+    files = {place: content, "anna/exercises_01.ipynb": of("anna")}
+    origin = handed_in(tmp_path / "in", files)
+    if place != FORGED_TIME:
+        with zipfile.ZipFile(origin / place, "w") as archive:
+            for name in ("a", "b"):
+                info = zipfile.ZipInfo(f"{name}.ipynb", (2020, 1, 1, 0, ord(name) - 96, 0))
+                archive.writestr(info, of(name))
+    os.utime(origin / place, (1_800_000_000, 1_800_000_000))
+    result = collecting.collect(origin, room, LESSON)
+    if not known and place == FORGED_TIME:
+        assert [it.reason for it in result.unclear] == [
+            "the folder zoe may be one student's or many students'"
+        ]
+        return
+    row = attempts.by_student(room, LESSON)["zoe"]
+    assert row["handed in"].startswith("2027-01-15")
+    assert (row["layout"], who(room, "zoe")) == ("folder", "zoe" if place == FORGED_TIME else "b")
+
+
+def test_the_dates_within_a_class_s_zip_file_count(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    for name in ("monday", "tuesday"):
+        origin = handed_in(tmp_path / "in", {f"{name}.zip": zipped({})})
+    for name, student in (("monday", "anna"), ("tuesday", "zoe")):
+        with zipfile.ZipFile(origin / f"{name}.zip", "w") as archive:
+            place = f"{student}_exercises_01.ipynb"
+            archive.writestr(zipfile.ZipInfo(place, (2026, 11, 1, 0, 0, 0)), of(student))
+    collecting.collect(origin, room, LESSON)
+    times = {it["handed in"][:10] for it in attempts.taken(room)}
+    assert (room.students(LESSON), times) == (["anna", "zoe"], {"2026-11-01"})
+
+
+def test_an_older_file_of_the_same_name_replaces_none(room, of, tmp_path):
+    place = "anna/exercises_01.ipynb"
+    for name, when in (("new", 1_700_009_000), ("old", 1_700_000_000)):
+        origin = handed_in(tmp_path / name, {place: of(name)})
+        os.utime(origin / place, (when, when))
+        result = collecting.collect(origin, room, LESSON)
+    assert who(room, "anna") == "new"
+    assert "stays, because the file of that name here is older" in result.done["anna"]

@@ -81,7 +81,7 @@ def row_of(lesson, student, found, chosen):
         "student": student,
         "taken": "yes" if chosen else "",
         "file": found.file.place,
-        "handed in": found.whose.time or str(found.file.when)[:19],
+        "handed in": found.whose.time or found.file.handed_in,
         "late": "yes" if found.whose.late else "",
         "layout": found.whose.platform,
         BY_HAND: "",

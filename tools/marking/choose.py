@@ -54,7 +54,7 @@ def _order(files):
     """Return what makes one file a later attempt: its serial number, else its time and copy."""
     if all(it.whose.serial for it in files):
         return lambda it: (it.whose.serial,)
-    return lambda it: (it.whose.time or str(it.file.when)[:19], it.whose.number)
+    return lambda it: (it.whose.time or it.file.handed_in, str(it.file.when)[:19], it.whose.number)
 
 
 def _is_blank(found, classroom, lesson):
@@ -76,9 +76,10 @@ def better(chosen, row, student, classroom, lesson):
     student has changed the file.)
     """
     path, place = classroom.file("submitted", lesson, student), chosen.file.place
-    if not row or not path.exists() or row["file"] == place:
+    if not row or not path.exists() or row["digest"] == chosen.digest:
         return ""
-    if chosen.damaged and row["digest"] == digest(path.read_bytes()):
+    is_other = row["file"] != place
+    if chosen.damaged and is_other and row["digest"] == digest(path.read_bytes()):
         try:
             lessons.lesson_of(classroom, path.read_bytes())
             return f"{row['file']} stays, because {place} is newer, but {chosen.damaged}"
@@ -88,8 +89,9 @@ def better(chosen, row, student, classroom, lesson):
     if before.serial and chosen.whose.serial:
         is_older = chosen.whose.serial < before.serial
     else:
-        is_older = (chosen.whose.time or str(chosen.file.when)[:19]) < row["handed in"]
-    return f"{row['file']} stays, because {place} is older" if is_older else ""
+        is_older = (chosen.whose.time or chosen.file.handed_in) < row["handed in"]
+    older = place if is_other else "the file of that name here"
+    return f"{row['file']} stays, because {older} is older" if is_older else ""
 
 
 def rows(files, student, lesson, chosen):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from . import (
     attempts,
-    blackboard,
     choose,
     decisions,
     identity,
@@ -117,7 +116,7 @@ class _Out(NamedTuple):
 def _owners(problems, known, head):
     """Yield (problem of a file, id of the student whom the file's name tells, or "")."""
     out = [_Out(it, layouts.whose(it.student)) for it in problems]
-    for it, whose in blackboard.resolved(out, known, head):
+    for it, whose in identity.resolved(out, known, head):
         who = matching.matches(known, whose)
         sure = len(who) == 1 and not matching.contradiction(who[0], whose)
         yield it, who[0].id if sure else ""
@@ -172,6 +171,7 @@ def _candidates(origin, classroom, lesson, result):
     decided = decisions.decided(classroom, lesson)
     for file in books:
         whose = layouts.whose(file.place, common, (lesson.assignment,))
+        file = _packed(file, whose, common, (lesson.assignment,))
         if file.size > sources.LARGEST:
             size = f"{file.size / 1e6:.0f} MB"
             yield Found(file, whose, "", lesson.number, f"it has {size}; a notebook may have 10")
@@ -198,6 +198,15 @@ def _candidates(origin, classroom, lesson, result):
             result.unclear.append(Problem(file.place, HOLDS_NOTHING, advice))
         else:
             result.out.append(Problem(file.place, "it holds nothing of any lesson", RIGHT_ONE))
+
+
+def _packed(file, whose, *around):
+    """Return a file with the time of the zip file that its student packed it into, if any."""
+    for place, when in file.zips if whose.platform != "common" else ():
+        owner = layouts.whose(place + "x", *around)
+        if (owner.name, owner.id) == (whose.name, whose.id):
+            return file._replace(packed=when)
+    return file
 
 
 def _take(files, student, classroom, lesson, result, known):

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter, defaultdict
+from datetime import datetime
 
-from . import blackboard, layouts, matching, roster
+from . import blackboard, layouts, matching, moodle, roster
 from .files import Problem, digest
 
 STRANGER = "is not in the roster"
@@ -12,10 +13,10 @@ STRANGER = "is not in the roster"
 def by_student(found, classroom, lesson, result):
     """Return the files by student's id; whose is unclear is a problem of the result."""
     known = roster.load(classroom).values()
-    found = blackboard.resolved(found, known, roster.head(classroom))
+    found = resolved(found, known, roster.head(classroom))
     files, raw = defaultdict(list), defaultdict(list)
     lone = sum(it.whose.platform == "common" and not it.student for it in found)
-    crowded = _crowded(found)
+    crowded = _crowded(found) | _within_one(found)
     for it in found:
         who, name, why = it.whose, "", ""
         if it.student:
@@ -24,8 +25,9 @@ def by_student(found, classroom, lesson, result):
             why = "nothing says whose it is"
         elif known:
             name, why = _in_roster(known, it)
-        elif who.name in crowded:
-            why = f"the folder {who.name} may be one student's or many students'"
+            it = _by_folder(known, it)
+        elif (folder := who.outer or who.name) in crowded:
+            why = f"the folder {folder} may be one student's or many students'"
         else:
             raw[_raw(who, found)].append(it)
         if name:
@@ -36,6 +38,11 @@ def by_student(found, classroom, lesson, result):
     for key, name in identities(raw).items():
         files[name] += raw[key]
     return files
+
+
+def resolved(found, students, head):
+    """Return files that tell whose they are as far as all of them together, and the roster, can."""
+    return moodle.resolved(blackboard.resolved(found, students, head), students)
 
 
 def _advice(result, classroom, lesson, place, why):
@@ -58,6 +65,29 @@ def _crowded(found):
         if it.whose.platform == "folder":
             names[it.whose.name].add(layouts.before(it.file.place).lower())
     return {folder for folder, before in names.items() if len(before - {""}) > 1}
+
+
+def _within_one(found):
+    """Return the folders beside students' whose only person is told by names within.
+
+    A student may have chosen these names, so that they show another person or another time.
+    """
+    people = defaultdict(set)
+    for it in found:
+        people[it.whose.outer].add((it.whose.name, it.whose.id))
+    beside = any(it.whose.platform == "folder" for it in found)
+    return {outer for outer, who in people.items() if outer and len(who) == 1 and beside}
+
+
+def _by_folder(known, found):
+    """Return a file as its student's folder shows it: what is in it, the student named.
+
+    A folder, or a zip file, of nobody is a download: the dates in it are no student's.
+    """
+    if found.whose.platform == "folder" and not matching.matches(known, found.whose):
+        return found._replace(file=found.file._replace(packed=datetime.min))
+    own = layouts.Whose("folder", found.whose.outer, number=found.whose.number)
+    return found._replace(whose=own) if own.name and matching.matches(known, own) else found
 
 
 def _in_roster(known, found):
@@ -111,6 +141,6 @@ def identities(raws):
     names = {raw: roster.safe(raw) for raw in raws}
     taken = Counter(name.lower() for name in names.values())
     for raw, name in names.items():
-        if taken[name.lower()] > 1:
+        if taken[name.lower()] > 1 or len(name) >= roster.LONGEST:  # it may have been cut
             names[raw] = f"{name}-{digest(raw.encode())[:6]}"
     return names

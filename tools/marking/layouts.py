@@ -3,7 +3,8 @@
 A rule looks at one part of a file's path, the outermost first. Its groups say what the platform
 wrote there: `name` (of a person), `id` (that the platform knows the person by), `late`, `time`,
 `number` (of the attempt or the copy), `serial` (which rises with every file that is handed in) and
-`file` (the name that the student gave).
+`file` (the name that the student gave). That name may look like a platform's, so of several
+readings the one counts in which the platform's own part is the shortest.
 """
 
 import re
@@ -26,19 +27,19 @@ class Rule(NamedTuple):
 RULES = (
     Rule(
         "moodle",
-        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
+        r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
         "Zoë Müller_4711_assignsubmission_file_/exercises_01.ipynb",
         {"name": "Zoë Müller", "id": "4711"},
     ),
     Rule(
         "moodle",
-        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
+        r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
         "Zoë Müller_4711_assignsubmission_file_exercises_01.ipynb",
         {"name": "Zoë Müller", "id": "4711"},
     ),
     Rule(  # since Moodle 4.1 without the last underscore
         "moodle",
-        r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
+        r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",
         "Zoë Müller_4711_assignsubmission_file/exercises_01.ipynb",
         {"name": "Zoë Müller", "id": "4711"},
     ),
@@ -56,7 +57,7 @@ RULES = (
     ),
     Rule(
         "blackboard",
-        rf"(?P<title>.+)_(?P<id>[^_]+)_attempt_(?P<time>{TIME})(?:_(?P<file>.+)|\.txt)",
+        rf"(?P<title>.+?)_(?P<id>[^_]+)_attempt_(?P<time>{TIME})(?:_(?P<file>.+)|\.txt)",
         "Exercises 1_zmueller_attempt_2026-11-20-10-11-12_exercises_01.ipynb",
         {"id": "zmueller", "time": "2026-11-20 10:11:12"},
     ),
@@ -90,7 +91,11 @@ ENDINGS = (".ipynb", ".ipynb.txt", ".ipynb.json")
 
 
 class Whose(NamedTuple):
-    """What a path says about whose a file is; empty where it says nothing."""
+    """What a path says about whose a file is; empty where it says nothing.
+
+    `outer` is the folder in which something lies that is called as a platform calls it: a
+    download's, or that of a student who chose the name.
+    """
 
     platform: str = ""
     name: str = ""
@@ -100,6 +105,7 @@ class Whose(NamedTuple):
     number: int = 0
     title: str = ""
     serial: int = 0
+    outer: str = ""
 
 
 def parts_of(place):
@@ -153,18 +159,24 @@ def whose(place, common=(), ignored=()):
     """
     parts = parts_of(place)
     number = stem(parts[-1])[1] if parts else 0
-    for part in parts:
+    for n, part in enumerate(parts):
         for rule in RULES:
             found = None if NOT_A_PERSON.fullmatch(part) else re.fullmatch(rule.pattern, part)
             if found:
-                return _read(rule.platform, found.groupdict(), number)
+                outer = [it for it in parts[len(common) : n] if it not in ignored]
+                own = _read(rule.platform, found.groupdict(), number)
+                return own._replace(outer=_unpacked(outer[0]) if outer else "")
     folders = [it for it in parts[len(common) : -1] if it not in ignored]
     if folders:
-        return Whose("folder", name=re.sub(r"(?i)\.zip$", "", folders[0]), number=number)
+        return Whose("folder", name=_unpacked(folders[0]), number=number)
     if name := before(place):
         return Whose("file", name=name, number=number)
     left = [it for it in common if it not in ignored]
     return Whose("common", name=left[-1] if left else "", number=number)
+
+
+def _unpacked(folder):
+    return re.sub(r"(?i)\.zip$", "", folder)
 
 
 def before(place):

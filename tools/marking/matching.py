@@ -4,9 +4,10 @@ import re
 import unicodedata
 from difflib import SequenceMatcher
 
-from .roster import safe
+from .roster import is_letter, safe
 
 NUMBERED = ("canvas", "moodle")  # they write a number of their own into the files' names
+ACCENT = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]")  # Latin, Hebrew, Arabic
 ALIKE = 0.6  # the share of letters that two forms of one name have in common
 
 
@@ -22,8 +23,16 @@ def plain(name):
 
 
 def _words(name):
+    """Return the words of a name; marks that are letters, as Hindi's vowels are, stay.
+
+    Examples
+    --------
+    >>> _words("Zoë") == _words("zoe"), _words("राम") == _words("रीम")
+    (True, False)
+    """
     letters = unicodedata.normalize("NFKD", name.casefold().replace("ß", "ss"))
-    return re.findall(r"[^\W_]+", "".join(it for it in letters if not unicodedata.combining(it)))
+    kept = (it for it in letters if not ACCENT.match(it) and unicodedata.category(it) != "Cf")
+    return "".join(it if is_letter(it) and it != "_" else " " for it in kept).split()
 
 
 def matches(students, found):
@@ -34,12 +43,14 @@ def matches(students, found):
     by_id = [it for it in students if ids & _ids(it, found.platform)]
     if by_id:
         return by_id
-    for wanted in filter(None, map(plain, _names(found))):
-        by_name = [it for it in students if plain(it.name) == wanted]
-        by_name = by_name or [it for it in students if _run_together(it) == "".join(wanted)]
-        if by_name:
-            return by_name
-    return []
+    return of_name(students, found.name)
+
+
+def of_name(students, name):
+    """Return the students who have a name, its words in any order or run together."""
+    wanted = plain(name)
+    same = [it for it in students if plain(it.name) == wanted != ()]
+    return same or [it for it in students if _run_together(it) == "".join(wanted) != ""]
 
 
 def _names(found):

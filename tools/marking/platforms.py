@@ -116,7 +116,7 @@ def page_name(place, student, lesson):
     name = lesson.notebook
     for part in layouts.parts_of(place):
         platform = layouts.whose(part).platform
-        moodle = re.match(r".+_\d+_assignsubmission_[a-z]+(?=_|$)_?", part)
+        moodle = re.match(r".+?_\d+_assignsubmission_[a-z]+(?=_|$)_?", part)
         if moodle:
             folder = "/" if part == moodle[0] else ""
             return f"{moodle[0]}{folder}{name}.html"

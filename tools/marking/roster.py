@@ -15,6 +15,7 @@ HEAD = (  # a cell of a table's head, where a list of ids has none
     r"(?:(?:student|full|first|last|family|given|user)[ _-]?)?(?:names?|ids?|number)"
     r"|e-?mail(?:[ -]?adresse|[ -]?address)?|students?|vorname|nachname|matrikel\w*"
 )
+LONGEST = 80  # letters of an id
 SPOILT = r"\d+([.,_]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
@@ -173,7 +174,13 @@ def safe(raw):
     ('cmd', 'Zoë_Müller', 'a@b.edu')
     """
     name = unicodedata.normalize("NFC", raw)
-    return re.sub(r"[^\w.@-]+", "_", name).strip("._-@")[:80].rstrip("._-@") or "nobody"
+    name = "".join(it if it in ".@-" or is_letter(it) else "\0" for it in name)
+    return re.sub("\0+", "_", name).strip("._-@")[:LONGEST].rstrip("._-@") or "nobody"
+
+
+def is_letter(sign):
+    """Tell whether a sign belongs to a word; vowels of Hindi and Thai are marks to Unicode."""
+    return sign.isalnum() or sign == "_" or unicodedata.category(sign).startswith("M")
 
 
 def load(classroom):

@@ -22,12 +22,23 @@ KEPT = {}  # by depth: the zip file within another that was used last, and it op
 
 
 class File(NamedTuple):
-    """A file that was handed in; `read()` returns its bytes, or the start of them."""
+    """A file that was handed in; `read()` returns its bytes, or the start of them.
+
+    `zips` has (place, time) of the zip files in which it lies, the outermost first; `packed` is
+    the time of the one that its student made, who may have put any time on what is in it.
+    """
 
     place: str
     when: datetime
     size: int
     read: Callable
+    zips: tuple = ()
+    packed: datetime = datetime.min
+
+    @property
+    def handed_in(self):
+        """The time at which it was handed in, as a text."""
+        return str(max(self.when, self.packed))[:19]
 
 
 def files(origin):
@@ -144,7 +155,7 @@ class _Inner:
         return archive
 
 
-def _in_zip(archive, before, when, depth, room=None):
+def _in_zip(archive, before, when, depth, room=None, zips=()):
     """Yield the files of a zip file.
 
     Parameters
@@ -157,7 +168,10 @@ def _in_zip(archive, before, when, depth, room=None):
     depth : int
     room : list of int, optional
         The bytes of zip files, and the files, that a student's zip file may still hold.
+    zips : tuple
+        The zip files around it, see `File`.
     """
+    zips = (*zips, (before, when)) if before else ()
     try:
         members = [
             it for it in archive().infolist() if not it.is_dir() and not _ignored(it.filename)
@@ -181,9 +195,9 @@ def _in_zip(archive, before, when, depth, room=None):
         if place.lower().endswith(".zip") and depth < DEPTH and info.file_size <= own[0]:
             own[0] -= info.file_size
             inner = _Inner(lambda read=read, size=info.file_size: _InMemory(read(size)), depth)
-            yield from _in_zip(inner, place + "/", date, depth + 1, own)
+            yield from _in_zip(inner, place + "/", date, depth + 1, own, zips)
         else:
-            yield File(place, date, info.file_size, read)
+            yield File(place, date, info.file_size, read, zips)
 
 
 def _few(members, room):
