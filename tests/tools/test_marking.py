@@ -343,6 +343,34 @@ def test_a_canary_is_a_check_that_fails():
     assert told == {False: set(), True: {"expect of a number nearby"}}
 
 
+LENIENT = {
+    "expect of a word": lambda real: (
+        lambda name, got, wanted: isinstance(wanted, str) or real(name, got, wanted)
+    ),
+    "expect of an array": lambda real: (
+        lambda name, got, wanted: np.size(wanted) > 2 or real(name, got, wanted)
+    ),
+    "expect of infinity": lambda real: (
+        lambda name, got, wanted: (
+            np.any(np.isinf(wanted) if not isinstance(wanted, str) else False)
+            or real(name, got, wanted)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LENIENT)
+def test_a_check_that_lets_one_kind_of_answer_pass_is_noticed(kind):
+    from course.answer_checks import expect
+
+    words = canaries._canary(kind, 7.5, {"name": ["one update"], "label": ["1a"]})
+    for check, printed in ((expect, "8.5\n"), (LENIENT[kind](expect), "")):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(words, {"expect": check})
+        assert out.getvalue() == printed
+
+
 def test_a_canary_cannot_be_told_from_a_test_by_its_names():
     names = {"name": set(), "label": set()}
     for _ in range(40):
@@ -370,6 +398,16 @@ PEEKS = {
     "code": "np.all.__code__ = (lambda x: True).__code__",
     "a trace": "import sys\nsys.settrace(print)",
     "numpy": "np.max = lambda *a, **k: 1e9",
+    "a module of another name": "import numpy as q\nq.asarray = print",
+    "a module's names": "import numpy as q\nvars(q)['asarray'] = print",
+    "a module's dict": "import numpy as q\nq.__dict__.update(asarray=print)",
+    "a module, by its text": "import numpy as q\nsetattr(q, 'as' + 'array', print)",
+    "a check, in a loop": "for expect in [print]: pass",
+    "a check, on the way": "(expect := print)",
+    "a check, imported": "from builtins import print as expect",
+    "the notebook's module": "import __main__ as it",
+    "the shell": "it = get_ipython()\nread = lambda: it.ev('wan' + 'ted')",
+    "what the tests use": "from utils import descent\nlimit = descent.stability_limit",
     "a name of the tests": "def update(x, rate):\n    return wanted",
     "a name of the tests, in a cell of one's own": "give = lambda: wanted",
 }
@@ -395,6 +433,11 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "model = 1\nscore = lambda: model.evaluate(x)\ntable.eval('a + b')",
         "def broken(:",
         "print(vars(optimizer), optimizer.__dict__, locals())",
+        "import numpy as np\nx = np.zeros(3)\nx.flags.writeable = False\nx[0] = np.e",
+        "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 9",
+        "get_ipython().run_line_magic('matplotlib', 'inline')\nexpect('mine', 1, 1)",
+        "class It:\n    def set(self, x):\n        self.x = x",
+        "if __name__ == '__main__':\n    print(1)",
     ],
 )
 def test_an_honest_name_is_no_peek(code):

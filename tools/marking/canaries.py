@@ -6,7 +6,7 @@ import re
 import nbformat
 from nbgrader.utils import is_grade, is_solution
 
-from . import names
+from . import modules, names
 
 MUST_FAIL = {  # tried in the notebook's own namespace, with the names that its tests use
     "a plain assert": "assert {low} > {high}",
@@ -16,6 +16,9 @@ MUST_FAIL = {  # tried in the notebook's own namespace, with the names that its 
     "expect": "expect({name}, {low}, {high})",
     "expect of a number nearby": "expect({name}, {high} + 1e-05, {high})",
     "expect of a list": "expect({name}, [{high}, {low}], [{high}, {high}])",
+    "expect of an array": "expect({name}, [{high}] * 7 + [{low}], [{high}] * 8)",
+    "expect of infinity": "expect({name}, {high}, float('inf'))",
+    "expect of a word": "expect({name}, '{low}', '{high}')",
     "check": "with check({label}):\n        assert {low} > {high}",
     "an object that equals everything": (
         'expect({name}, type("X", (), {{"__eq__": lambda self, other: True}})(), {high})'
@@ -28,9 +31,11 @@ UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a
 
 HINTS = {
     "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
-    r"|events\.register|set_custom_exc|input_transformers|user_ns\b",
+    r"|events\.register|set_custom_exc|input_transformers|user_ns\b"
+    r"|get_ipython\(\)(?!\.(?:run_(?:line|cell)_magic|magic|system|getoutput)\()",
     "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b"
-    r"|\b(tb|gi|cr|ag)_frame\b|\bf_(back|locals|globals)\b|(walk|extract)_(stack|tb)\b",
+    r"|\bimport[ \t]+__main__|\b(tb|gi|cr|ag)_frame\b|\bf_(back|locals|globals)\b"
+    r"|(walk|extract)_(stack|tb)\b",
     "reaches for names by their text": r"(?<![.\w])((globals|eval|exec|__import__)\(|vars\(\s*\))"
     r"|__(globals|builtins|subclasses)__|\bbuiltins\b|\bsys\.modules\b|\bimportlib\b"
     r"|\bgc\.get_",
@@ -145,13 +150,20 @@ def hints(nb):
     for line in re.findall(COURSE, code, flags=re.MULTILINE):
         if line.strip() not in course:
             found.append("an answer imports from the course's packages")
-    found += [f"an answer reads {name}, which only the tests define" for name in _peeked(nb, own)]
+    own, given, tests = _code(nb, mine)
+    texts = [it.source for it in nb.cells if it.cell_type == "markdown" and id(it) not in mine]
+    reads = names.peeked(own, given, tests)
+    found += [f"an answer reads {name}, which only the tests define" for name in reads]
+    uses = modules.borrowed(own, [*given, *texts], tests)
+    found += [f"an answer uses {name}, with which the tests find theirs" for name in uses]
+    changes = modules.changed(own, given)
+    found += [f"an answer changes {name}, which was imported" for name in changes]
     return sorted(set(found))
 
 
-def _peeked(nb, own):
-    """Return the names that the student's cells read from the tests."""
+def _code(nb, mine):
+    """Return the student's code, the notebook's own, and the tests', a text for each cell."""
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    mine, tests = {id(cell) for cell in own}, {id(cell) for cell in code if is_grade(cell)}
+    tests = {id(cell) for cell in code if is_grade(cell)}
     kinds = mine, {id(cell) for cell in code} - mine - tests, tests
-    return names.peeked(*([cell.source for cell in code if id(cell) in kind] for kind in kinds))
+    return [[cell.source for cell in code if id(cell) in kind] for kind in kinds]

@@ -27,9 +27,9 @@ def peeked(own, given, tests):
     >>> peeked(["wanted = 3\\ndef f(x):\\n    return wanted"], [], ["wanted = 6"])
     []
     """
-    own, given, tests = (list(map(_tree, cells)) for cells in (own, given, tests))
+    own, given, tests = (list(map(tree_of, cells)) for cells in (own, given, tests))
     defined = set().union(*map(_bound, own + given))
-    by_tests = set().union(*map(_left_behind, tests)) - defined
+    by_tests = set().union(*map(left_behind, tests)) - defined
     inside = [it for tree in own for it in ast.walk(tree) if isinstance(it, FUNCTIONS)]
     read = {
         name.id
@@ -60,10 +60,10 @@ def added(code, given, known):
     >>> added("import math\\nrate = 9\\ndef check(): pass", "rate = 1", {"rate", "check"})
     'import math'
     """
-    before = {ast.dump(it) for it in _tree(given).body}
+    before = {ast.dump(it) for it in tree_of(given).body}
     kept = [
         ast.unparse(it)
-        for it in _tree(code).body
+        for it in tree_of(code).body
         if isinstance(it, KEPT) and ast.dump(it) not in before and not _defines(it) & known
     ]
     return "\n".join(kept)
@@ -71,7 +71,7 @@ def added(code, given, known):
 
 def defined(cells):
     """Return the names that cells define anywhere."""
-    return set().union(*map(_bound, map(_tree, cells)))
+    return set().union(*map(_bound, map(tree_of, cells)))
 
 
 def _defines(statement):
@@ -80,7 +80,7 @@ def _defines(statement):
     return _bound(statement)
 
 
-def _tree(code):
+def tree_of(code):
     """Return the syntax tree of a cell; one that is no Python has none."""
     lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in code.split("\n")]
     try:
@@ -104,7 +104,7 @@ def _bound(tree):
     return found
 
 
-def _left_behind(tree):
+def left_behind(tree):
     """Return the names that a cell assigns where later cells see them; imports are no answers."""
     found, waiting = set(), [tree]
     while waiting:

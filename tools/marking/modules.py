@@ -1,0 +1,109 @@
+"""What a student's code does with imported modules: it changes one, or uses what the tests use."""
+
+import ast
+
+from .names import NAMED, left_behind, tree_of
+
+COURSE = ("utils", "lrsweep", "course")
+CHECKS = "course.answer_checks"  # whose functions everybody may use
+
+
+def changed(own, given):
+    """Return what a student's code changes of modules, or of names that the notebook imports.
+
+    Parameters
+    ----------
+    own, given : list of str
+        The student's code and the notebook's own: a text for each cell.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> changed(["import numpy as q\\nq.all = print"], [])
+    ['q.all']
+    >>> changed(["for expect in [print]: pass"], ["from course.answer_checks import expect"])
+    ['expect']
+    """
+    own, given = (list(map(tree_of, cells)) for cells in (own, given))
+    before, mine = _imported(given), _imported(own)
+    found = {name for name, what in mine.items() if before.get(name, what) != what}
+    for tree in own:
+        defined = {it.name for it in tree.body if isinstance(it, NAMED)}
+        found |= (left_behind(tree) | defined) & set(before)
+        found |= {_changes(it) for it in ast.walk(tree) if _root(it) in {*before, *mine}}
+    return sorted(found - {""})
+
+
+def borrowed(own, given, tests):
+    """Return what of the course's packages a student's code and the tests use, and nothing given.
+
+    Parameters
+    ----------
+    own, given, tests : list of str
+        The student's code, all that was given (text, too), and the tests.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> given = ["from utils import descent", "Look at `descent.path`."]
+    >>> borrowed(["descent.count(2)"], given, ["descent.count(1)"])
+    ['descent.count']
+    >>> borrowed(["descent.path(2)"], given, ["descent.path(1)"])
+    []
+    """
+    trees = [list(map(tree_of, cells)) for cells in (own, given, tests)]
+    known = _imported(trees[1] + trees[2])
+    course = {
+        name for name, what in known.items()
+        if what.split(".")[0] in COURSE and not what.startswith(CHECKS)
+    }  # fmt: skip
+    mine, _, theirs = ({_dotted(it) for tree in some for it in ast.walk(tree)} for some in trees)
+    lines = [line for text in given for line in text.split("\n") if "import " not in line]
+    parents = {it.split(".")[0] for it in theirs if "." in it}
+    both = {it for it in mine & theirs - parents if it.split(".")[0] in course}
+    return sorted(it for it in both if not any(it in line for line in lines))
+
+
+def _imported(trees):
+    """Return what each imported name is."""
+    found = {}
+    for it in (it for tree in trees for it in ast.walk(tree)):
+        if isinstance(it, ast.Import):
+            found |= {a.asname or a.name.split(".")[0]: a.name for a in it.names}
+        elif isinstance(it, ast.ImportFrom):
+            found |= {a.asname or a.name: f"{it.module}.{a.name}" for a in it.names}
+    return found
+
+
+def _root(node):
+    """Return the name that an expression such as a.b.c, vars(a) or setattr(a, ...) begins with."""
+    while isinstance(node, (ast.Attribute, ast.Call)):
+        if isinstance(node, ast.Attribute):
+            node = node.value
+        elif getattr(node.func, "id", "") in ("vars", "setattr", "delattr") and node.args:
+            node = node.args[0]
+        else:
+            return ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _changes(node):
+    """Return what an expression changes, as a text, or an empty one."""
+    if isinstance(node, ast.Attribute):
+        writes = not isinstance(node.ctx, ast.Load) or node.attr == "__dict__"
+    else:
+        writes = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return ast.unparse(node)[:60] if writes else ""
+
+
+def _dotted(node):
+    """Return a name, or a name and what follows its first point, that is read."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
