@@ -843,6 +843,23 @@ def test_a_full_disk_is_said_in_a_sentence(room, monkeypatch):
         )
 
 
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(room, monkeypatch):
+    def locked(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", "/class/.lock")
+
+    monkeypatch.setattr(files.FileLock, "acquire", locked)
+    with pytest.raises(SystemExit, match=r"/class/\.lock: Read-only file system"):
+        main(["--class", str(room.folder), "report", "1"])
+
+
+def test_a_zip_file_with_nothing_in_it_is_told(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    files = {"zoe/it.zip": zipped({"__MACOSX/._x": b""}), "anna/exercises_01.ipynb": of("anna")}
+    result = collecting.collect(handed_in(tmp_path / "in", files), room, LESSON)
+    assert [it.student for it in result.told] == ["zoe"]
+    assert [it.id for it in result.nothing] == ["bert"]
+
+
 def many(number):
     """Return a zip file with many empty files, without making each of them."""
     head = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 33, 0, 0, 0, 1, 0) + b"a"

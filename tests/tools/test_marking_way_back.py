@@ -13,7 +13,9 @@ from nbgrader.utils import determine_grade
 
 from tools.marking import (
     alike,
+    attempts,
     checks,
+    decisions,
     feedback,
     files,
     keep,
@@ -24,6 +26,7 @@ from tools.marking import (
     report,
     restore,
     roster,
+    run,
     sandbox,
 )
 from tools.marking import collect as collecting
@@ -529,3 +532,53 @@ def test_what_a_failed_check_said_is_told_apart():
             cell = nbformat.v4.new_code_cell(source, metadata=data, outputs=[error])
             nb = nbformat.v4.new_notebook(cells=[cell])
             assert checks.failed(nb) == {"test_1a": [kind, told]}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("gradebook.db", "points and comments"), ("decisions.json", "put back a copy")],
+)
+def test_a_damaged_file_of_the_class_is_said_in_a_sentence(room, tmp_path, name, why):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS), room, LESSON)
+    (room.folder / name).write_bytes(b"\0" * 4096)
+    origin = ["--from", str(tmp_path / "all.zip")]
+    give = ["--student", room.students(LESSON)[0], "--question", "test_1a", "--points", "1"]
+    step, rest = ("points", give) if name == "gradebook.db" else ("collect", origin)
+    with pytest.raises(SystemExit, match=f"{name} is damaged.*{why}"):
+        main(["--class", str(room.folder), step, "1", *rest])
+
+
+def test_what_the_gradebook_does_not_know_is_not_run(room, tmp_path, monkeypatch):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS), room, LESSON)
+    (room.folder / "gradebook.db").unlink()
+    monkeypatch.setattr(run.pool, "in_processes", pytest.fail)
+    with pytest.raises(SystemExit, match=r"make assignment LESSON=1 SEED=\.\.\. "):
+        run.mark(room, LESSON, "sandboxed")
+
+
+def test_a_page_without_the_notebook_has_no_notes(room):
+    row = {"student": "anna", "total": 2, "max": 8, "late": "", "notes": "looks", "test_1a": None}
+    page = feedback._marks_alone(room, LESSON, row)
+    assert "<td>test_1a<td><tr>" in page
+    assert "looks" not in page
+
+
+def test_a_removal_that_was_stopped_can_be_repeated(room, tmp_path, monkeypatch):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS), room, LESSON)
+    student = room.students(LESSON)[0]
+    with monkeypatch.context() as stopping:
+        stopping.setattr(decisions.attempts, "drop", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            decisions.remove(room, LESSON, student)
+    decisions.remove(room, LESSON, student)
+    assert student not in attempts.by_student(room, LESSON)
+
+
+def _stopped(*arguments):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["what?", "100%"])
+def test_a_class_whose_path_means_something_in_an_address_is_refused(tmp_path, name):
+    with pytest.raises(SystemExit, match="a path without"):
+        Classroom(tmp_path / name)

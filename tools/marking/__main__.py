@@ -20,10 +20,14 @@ if __name__ == "__main__":  # while the modules load, there is nothing to clear 
 import argparse
 import errno
 import os
+import re
 import sys
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
+
+from nbgrader.api import InvalidEntry
+from sqlalchemy.exc import SQLAlchemyError
 
 from tools import exercises
 
@@ -36,6 +40,12 @@ from .report import report
 from .run import mark
 
 FOLDER = "the class's folder"
+BROKEN = "malformed|not a database|disk I/O error|no such (table|column)"
+DAMAGED = (
+    "{folder}/gradebook.db is damaged. Put back a copy of it. Without one: move it away, make "
+    "assignment with the class's own SEED, and make mark with FORCE=yes; points and comments that "
+    "you gave by hand are lost then."
+)
 FULL = "The disk is full: make room, and give the same command again. What is done is kept."
 
 
@@ -52,10 +62,21 @@ def main(arguments=None):
     except pool.Stopped as signal:
         print(f"\nStopped ({signal}). What is done is kept; the same command goes on from there.")
         sys.exit(130)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, SQLAlchemyError, InvalidEntry) as error:
+        words = _sentence(error, chosen.folder)
+        if not words:
             raise
-        raise SystemExit(FULL) from error
+        raise SystemExit(words) from error
+
+
+def _sentence(error, folder):
+    """Return what a person can do about an error of the disk or the gradebook, if anything."""
+    said = str(error)
+    if getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in said:
+        return FULL
+    if getattr(error, "errno", 0) in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{error.filename}: {error.strerror}. The class's folder must be yours to write."
+    return DAMAGED.format(folder=folder) if re.search(BROKEN, said) else ""
 
 
 def _parser():

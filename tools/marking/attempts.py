@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 
 from . import tables
-from .files import as_csv, write_whole
+from .files import as_csv, read_json, write_whole
 
 BY_HAND = "time by hand"  # a person may write here when a file was handed in
 TIMES = "collected_times.json"
@@ -25,8 +25,7 @@ def taken(classroom):
     rows = [_as_written(it) for it in tables.rows(path, COLUMNS, ("lesson", "student", "file"))]
     if all(re.match(r"\d{4}-|$", it["handed in"]) for it in rows):
         return rows
-    path = classroom.folder / TIMES
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = read_json(classroom.folder / TIMES, {})
     return [{**it, "handed in": known.get(_key(it), it["handed in"])} for it in rows]
 
 

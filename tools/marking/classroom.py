@@ -51,6 +51,8 @@ class Classroom:
 
     def __init__(self, folder):
         self.folder = Path(folder).resolve()
+        if set("?%") & set(str(self.folder)):  # which mean something in a database's address
+            raise SystemExit(f"CLASS={self.folder}: a path without ? and %, please")
         note = self.folder / DATABASE
         own = f"sqlite:///{self.folder / 'gradebook.db'}"
         self.gradebook = note.read_text(encoding="utf-8").strip() if note.exists() else own

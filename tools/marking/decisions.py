@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import attempts, layouts, roster, sources
-from .files import digest, locked, settle, write_whole
+from .files import digest, locked, read_json, settle, write_whole
 
 NOBODY = "-"
 
@@ -32,8 +32,7 @@ def decided(classroom, lesson):
 
 
 def _all(classroom):
-    path = classroom.folder / "decisions.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(classroom.folder / "decisions.json", {})
 
 
 def latest(classroom, lesson):
@@ -164,9 +163,10 @@ def remove(classroom, lesson, student):
 
 
 def _take_out(classroom, lesson, student):
+    """Take out all that there is of a student; the submission last, so that it can be repeated."""
+    attempts.drop(classroom, lesson, student)
     with Gradebook(classroom.gradebook) as gradebook, suppress(MissingEntry):
         gradebook.remove_submission(lesson.assignment, student)
+    classroom.reason(lesson, student).unlink(missing_ok=True)
     for step in ("feedback", "autograded", "submitted"):
         shutil.rmtree(classroom.file(step, lesson, student).parent, ignore_errors=True)
-    classroom.reason(lesson, student).unlink(missing_ok=True)
-    attempts.drop(classroom, lesson, student)

@@ -147,7 +147,7 @@ def hand_back(classroom, lesson, tell=print, workers=1):
             for task, made in tqdm(work, total=len(tasks), unit="page", disable=None, leave=False):
                 if isinstance(made, str):
                     problems.append(Problem(task.student, made, UNREADABLE))
-                    made = (_marks_alone(lesson, task.row),)
+                    made = (_marks_alone(classroom, lesson, task.row),)
                 path = classroom.file("feedback", lesson, task.student)
                 write_whole(classroom, path, harmless(made[0]))
         problems += _to_look_at(rows) + roster.strangers(classroom, lesson)
@@ -215,8 +215,7 @@ def _page_of(classroom, lesson, row, released, exporter):
     if "total" not in row:
         return _page_without_marks(lesson, row["status"])
     if row.get("by hand"):
-        names = ["student", *marks.questions(classroom, lesson), "total", "max", "late"]
-        return _marks_alone(lesson, {it: "" if row[it] is None else row[it] for it in names})
+        return _marks_alone(classroom, lesson, row)
     page = _page(classroom, lesson, row["student"], released, exporter)
     page = page.replace("Score: nan /", "waiting for your instructor: /")
     if any(row[name] is None for name in marks.questions(classroom, lesson)):
@@ -245,10 +244,12 @@ def _page_without_marks(lesson, status):
     return f"<!DOCTYPE html><html><head><title>{title}</title></head><p>{words}</html>"
 
 
-def _marks_alone(lesson, row):
-    """Return a page with the marks and nothing of the notebook."""
+def _marks_alone(classroom, lesson, row):
+    """Return a page with the marks and nothing of the notebook, nor notes for the instructor."""
     title = html.escape(lesson.notebook)
-    cells = [f"<tr><td>{html.escape(str(k))}<td>{html.escape(str(v))}" for k, v in row.items()]
+    names = ["student", *marks.questions(classroom, lesson), "total", "max", "late"]
+    own = {it: "" if row.get(it) is None else row[it] for it in names}
+    cells = [f"<tr><td>{html.escape(str(k))}<td>{html.escape(str(v))}" for k, v in own.items()]
     return (
         f"<!DOCTYPE html><html><head><title>{title}</title></head><h1>{title}</h1>"
         f"<p>Your notebook could not be shown here; your marks stand.<table>{''.join(cells)}"

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import hashlib
 import io
+import json
 import os
 import shutil
 import uuid
@@ -61,6 +62,23 @@ def locked(classroom):
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         lock.release()
+
+
+def read_json(path, otherwise):
+    """Return what a file of the class's folder holds, or something else if there is none.
+
+    Raises
+    ------
+    SystemExit
+        If it is damaged; the message says what a person can do.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else otherwise
+    except ValueError as error:
+        raise SystemExit(
+            f"{path} is damaged ({error}): put back a copy of it, or remove it, which loses what "
+            "it holds"
+        ) from None
 
 
 def digest(*parts):

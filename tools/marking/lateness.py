@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from . import attempts
-from .files import locked, write_whole
+from .files import locked, read_json, write_whole
 
 RULE = (
     r"(?P<percent>\d+(?:\.\d+)?) ?% (?:an?|per) (?P<unit>day|hour)"
@@ -80,8 +80,7 @@ def _time(words):
 
 def settings(classroom):
     """Return the class's deadlines and rules, by lesson."""
-    path = classroom.folder / "lateness.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(classroom.folder / "lateness.json", {})
 
 
 def set_rule(classroom, lesson, due="", late=""):

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from . import tables, zeros
-from .files import Problem, as_csv, locked, write_whole
+from .files import Problem, as_csv, locked, read_json, write_whole
 
 WHAT = "the roster"
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
@@ -230,5 +230,4 @@ def strangers(classroom, lesson):
 
 def head(classroom):
     """Return the columns of the export that the roster was taken from."""
-    path = classroom.folder / "roster_columns.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return read_json(classroom.folder / "roster_columns.json", [])

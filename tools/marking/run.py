@@ -4,7 +4,7 @@ import contextlib
 import time
 import warnings
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, MissingEntry
 from tqdm import tqdm
 
 from . import cluster, keep, pool
@@ -62,6 +62,7 @@ def mark(
         results = {}
         tasks = _tasks(classroom, lesson, due, results, (kernel, seconds, total, place))
         with Gradebook(classroom.gradebook) as gradebook, _Status(len(due), tell) as status:
+            _must_know(gradebook, classroom, lesson)
             if executor:
                 work = cluster.through(*executor, tasks, status.started)
             else:
@@ -78,6 +79,18 @@ def mark(
                 finally:
                     _note(classroom, lesson, results)
         return results
+
+
+def _must_know(gradebook, classroom, lesson):
+    """Refuse before any work to mark what the gradebook has no place for."""
+    try:
+        gradebook.find_assignment(lesson.assignment)
+    except MissingEntry:
+        command = classroom.command("assignment", lesson, SEED="...")
+        raise SystemExit(
+            f"The gradebook does not know {lesson.assignment}: {command} (with the class's own "
+            "number), and mark again"
+        ) from None
 
 
 def _note(classroom, lesson, results):

@@ -185,6 +185,8 @@ def _in_zip(archive, before, when, depth, room=None, zips=()):
             number = len(members) - len(kept)
             yield File(f"{before.rstrip('/')} ({number} more files)", when, 0, _nothing)
         members = kept
+    if before and not members:
+        yield File(before.rstrip("/"), when, 0, _nothing)
     for info in members:
         place, read, date = (
             before + _cut(info.filename),

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from .files import write_whole
+from .files import read_json, write_whole
 
 FILE = "roster_taken.json"
 
@@ -19,8 +19,7 @@ def restored(classroom, students):
 
     Where two ids differ in their zeros alone, nothing is guessed.
     """
-    path = classroom.folder / FILE
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    known = read_json(classroom.folder / FILE, [])
     both = [it["id"] for it in known], [it.id for it in students]
     twice = {bare for ids in both for bare, n in Counter(map(_bare, ids)).items() if n > 1}
     taken = {_bare(it["id"]): it for it in known if _bare(it["id"]) not in twice}
