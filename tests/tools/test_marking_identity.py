@@ -630,6 +630,8 @@ def test_a_roster_is_read_as_it_is_exported(room, content, wanted):
         (b"a,A\nA,B\n", "more than once"),
         (b",x\n", "no id"),
         (b"PK\x03\x04", "Excel file"),
+        (b"<html><table><tr><td>id</td></tr></table></html>", "is a page"),
+        (b"id,name\n..,Anna\n", "no id for Anna"),
     ],
 )
 def test_a_roster_that_cannot_be_used_is_refused(room, content, why):
@@ -819,6 +821,25 @@ def test_metadata_of_another_form_is_lost_metadata(room, released, data):
     texts = released[0].read_text(encoding="utf-8"), released[1]
     result = restore.restored(restore.read(content), *restore.structure(*texts))
     assert "anna" in pupils.cell(result, "free_text").source
+
+
+@pytest.mark.parametrize("kind", ["none", "null", "lines"])
+def test_what_tools_take_away_costs_nothing(room, released, kind):
+    """All metadata, of the notebook as well; or the ends of lines as old Macs wrote them."""
+    nb = json.loads(released[2]("anna"))
+    for part in (nb, *nb["cells"]):
+        if kind == "lines":
+            part["source"] = "".join(part.get("source", "")).replace("\n", "\r")
+        elif kind == "null":
+            part["metadata"] = None
+        else:
+            del part["metadata"]
+    content = json.dumps(nb).encode()
+    assert lessons.lesson_of(room, content) == LESSON.number
+    texts = released[0].read_text(encoding="utf-8"), released[1]
+    result = restore.restored(restore.read(content), *restore.structure(*texts))
+    assert "anna" in pupils.cell(result, "free_text").source
+    assert "\r" not in "".join(it.source for it in result.cells)
 
 
 def test_half_a_letter_costs_nothing(room, released):

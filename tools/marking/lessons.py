@@ -28,7 +28,12 @@ def _texts(path, changed):
 
 def _bare(text):
     """Return a text without what the class's seed changes, and without the ends of lines."""
-    return re.sub(r"CLASS_SEED = \d+", "CLASS_SEED", text).replace("\r\n", "\n").strip()
+    return (
+        re.sub(r"CLASS_SEED = \d+", "CLASS_SEED", text)
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .strip()
+    )
 
 
 def known(classroom):
@@ -87,8 +92,7 @@ def _read(content):
             source = cell.get("source", "")
             text = source if isinstance(source, str) else "".join(source)
             texts.add(_bare(text[:100_000]))
-            data = cell.get("metadata", {})
-            names |= {it for it in called(cell, data) if isinstance(it, str)}
+            names |= {it for it in called(cell, metadata_of(cell)) if isinstance(it, str)}
     except NoNotebook:
         raise
     except Exception as error:
@@ -110,6 +114,12 @@ def cells_of(text):
     if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
         raise NoNotebook("it has no cells")
     return data["cells"]
+
+
+def metadata_of(part):
+    """Return the metadata of a notebook or a cell, which a tool may have taken away."""
+    data = part.get("metadata")
+    return data if isinstance(data, dict) else {}
 
 
 def called(cell, metadata):

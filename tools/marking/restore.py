@@ -2,6 +2,7 @@
 
 import codecs
 import copy
+import json
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
@@ -57,13 +58,21 @@ def read(content):
     try:
         text = text.decode("utf-8")
         why = _too_much(lessons.cells_of(text))
-        nb = None if why else nbformat.reads(text, as_version=4)
+        nb = None if why else nbformat.reads(_with_metadata(text), as_version=4)
     except Exception as error:
         words = str(error).strip().split("\n")[0][:200]
         raise RuntimeError(f"the file is no notebook, or is damaged ({words})") from None
     if why:
         raise RuntimeError(why)
     return nb
+
+
+def _with_metadata(text):
+    """Return a notebook's text with places for the metadata that a tool has taken away."""
+    data = json.loads(text)
+    for part in (data, *data["cells"]):
+        part["metadata"] = lessons.metadata_of(part)
+    return json.dumps(data)
 
 
 def _too_much(cells):
@@ -101,7 +110,7 @@ def restored(nb, wanted, released):
     where they stand, as they did for the student.
     """
     for cell in nb.cells:
-        cell.source = _whole_letters(cell.source).replace("\r\n", "\n")
+        cell.source = _whole_letters(cell.source).replace("\r\n", "\n").replace("\r", "\n")
     names = [_name(cell, released) for cell in nb.cells]
     copies = defaultdict(list)
     for place, name in enumerate(names):

@@ -85,7 +85,9 @@ def read_export(content):
             break
     else:
         students = _plain(head, rows)
-    students = [it._replace(id=safe(it.id) if it.id else "") for it in students]
+    students = [
+        it._replace(id=safe(it.id) if any(map(str.isalnum, it.id)) else "") for it in students
+    ]
     if not students:
         raise SystemExit(f"{WHAT} has a head, and nobody below it")
     return checked(students, WHAT)

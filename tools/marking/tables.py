@@ -42,6 +42,8 @@ def read(content, what):
 
 
 def _text(content, what):
+    if re.match(rb"(?i)\s*<(!doctype|html|table|\?xml)\b", content):
+        raise SystemExit(f"{what} is a page, whatever its name says: open it and save it as CSV")
     if content.startswith(b"PK"):
         raise SystemExit(f"{what} is an Excel file (or a zip file): save it as CSV")
     codes = "utf-8-sig", "cp1252"
