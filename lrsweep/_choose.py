@@ -60,9 +60,11 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     The scatter s is that of the ten next best rates and the best one, after subtracting each
     rate's mean and each seed's effect on all of them: the mean variance of the quietest three
     quarters. So one rate with a wide error bar does not widen the plateau; a rate at which
-    one seed failed is behind by more than the others' scatter allows, and ends it. The same s is
-    taken for all rates: where large losses scatter more than small ones, the plateau may reach
-    rates that are clearly worse than the best one if these two are compared alone.
+    one seed failed is behind by more than the others' scatter allows, and ends it.
+
+    Large losses often scatter more than small ones, in proportion to their size. So where all of
+    them are positive, as losses are, the logarithms are compared in the same way, and a rate has
+    to pass both times: neither its differences nor its ratios may be larger than luck makes them.
 
     If seeds make no difference at all, or there is only one, nobody knows what luck can do. Then
     there is no plateau, and the choice is the best rate.
@@ -247,18 +249,20 @@ def _plateau(costs, best, guess=math.inf):
         if np.isfinite(means[place]) and (number < AT_LEAST or means[place] < guess)
     ]
     seeds = costs.shape[1]
-    error = _scatter(costs[near]) / math.sqrt(seeds)
+    scales = [costs, np.log(costs)] if np.nanmin(costs) > 0 else [costs]
+    apart = [scale.mean(axis=1) - scale[best].mean() for scale in scales]
+    errors = [_scatter(scale[near]) / math.sqrt(seeds) for scale in scales]
     behind = means - means[best]
     rounding = 1e-12 * abs(means[best])
     low = high = best
     while True:
         sides = [place for place in (low - 1, high + 1) if 0 <= place < len(means)]
-        count = high - low + 2
+        luck = _luck(high - low + 2, len(near) - 1, seeds)
         near_enough = [
             place
             for place in sides
             if np.isfinite(behind[place])
-            and behind[place] <= rounding + error * _luck(count, len(near) - 1, seeds)
+            and all(it[place] <= rounding + error * luck for it, error in zip(apart, errors))
         ]
         if not near_enough:
             return low, high
