@@ -188,6 +188,59 @@ def test_a_sandbox_that_begins_when_its_marker_is_gone_ends(tmp_path):
             kernel.wait()
 
 
+FAKE = """#!/bin/sh
+setsid {child} 60 &
+printf '{{\\n    "child-pid": %s\\n}}\\n' $! >&5
+exec sleep 60
+"""
+
+
+def test_a_sandbox_that_is_left_when_bubblewrap_is_killed_ends(tmp_path):
+    """Bubblewrap's child, killed too late to have asked to die with it: here another program."""
+    child, fake = tmp_path / "child" / "bwrap", tmp_path / "bin" / "bwrap"
+    for path in (child, fake):
+        path.parent.mkdir()
+    shutil.copy(shutil.which("sleep"), child)
+    fake.write_text(FAKE.format(child=child))
+    fake.chmod(0o755)
+    (tmp_path / "filter").write_bytes(b"")
+    (tmp_path / "kernel.json").write_text("{}")
+    places = {f"MARKING_{name}": "/" for name in ("BASE", "PREFIX", "COURSE", "PYTHON")}
+    limits = {f"MARKING_{name}": "1" for name in ("MEMORY", "FILE", "CPU", "PROCESSES")}
+    own = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "JPY_PARENT_PID": str(os.getpid())}
+    kernel = subprocess.Popen(
+        ["sh", sandbox.KERNELS / "kernels" / "sandboxed" / "kernel.sh", tmp_path / "kernel.json"],
+        env={**os.environ, **places, **limits, **own},
+        start_new_session=True,
+    )
+    info = tmp_path / "info.json"
+    wait_until(lambda: info.exists() and info.read_text().endswith("}\n"))
+    left = json.loads(info.read_text())["child-pid"]
+    try:
+        assert Path(f"/proc/{left}/comm").read_text() == "bwrap\n"
+        time.sleep(0.5)  # until its number has been read
+        kernel.kill()
+        kernel.wait()
+        wait_until(lambda: not runs(left))
+    finally:
+        if runs(left):
+            os.kill(left, signal.SIGKILL)
+
+
+def runs(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(happens, seconds=20):
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_result_that_is_half_kept_is_not_kept(room, monkeypatch):
     from tools.marking import keep
 

@@ -35,10 +35,25 @@ if [ -n "$folder" ]; then # the marker reaches the sockets through /proc; nothin
     set -- --perms 0444 --ro-bind-data 4 /run/connection.json --info-fd 5 "$@"
     [ ! -s "$folder/filter" ] || set -- --seccomp 6 "$@"
     exec >/dev/null 2>&1 # what a submission writes past its notebook goes nowhere
-    # --die-with-parent does nothing if the marker is killed before bubblewrap has asked for it
+    # --die-with-parent does nothing if the marker is killed before bubblewrap has asked for it, nor
+    # if bubblewrap is killed before its own child has: that child then has another parent.
     (
-        while kill -0 "${JPY_PARENT_PID:-$PPID}" && kill -0 $$; do sleep 1; done
+        set +eu
+        child=
+        while kill -0 "${JPY_PARENT_PID:-$PPID}" && kill -0 $$; do
+            if [ -n "$child" ]; then
+                sleep 1
+            else
+                while read -r name value; do
+                    [ "$name" != '"child-pid":' ] || child=${value%,}
+                done <"$folder/info.json"
+                sleep 0.1
+            fi
+        done
         kill -KILL $$
+        sleep 0.1
+        read -r _ what _ parent _ <"/proc/$child/stat"
+        [ "$what" != "(bwrap)" ] || [ "$(cat "/proc/$parent/comm")" = bwrap ] || kill -KILL "$child"
     ) 4<&- 5>&- 6<&- &
 fi
 for part in utils lrsweep course data notebooks/quiz pyproject.toml; do
