@@ -11,6 +11,7 @@ from lrsweep._validation import one_of, shorten
 OTHERS = 10  # rates, the next best ones, that say how much luck there is
 AT_LEAST = 3  # rates that say so, even where fewer are better than a constant answer
 QUIET = 0.75  # share of them that counts: one noisy rate must not widen the plateau
+CLEARLY = 2.0  # standard errors that a ratio must be above 1 for it to count
 SURE = 0.95  # how often the whole of a flat region is to be found
 LOSSES = ("loss", "val_loss")  # always the smaller, the better: training makes them small
 
@@ -63,8 +64,9 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     one seed failed is behind by more than the others' scatter allows, and ends it.
 
     Large losses often scatter more than small ones, in proportion to their size. So where all of
-    them are positive, as losses are, the logarithms are compared in the same way, and a rate has
-    to pass both times: neither its differences nor its ratios may be larger than luck makes them.
+    them are positive, as losses are, their logarithms are compared in the same way: a rate whose
+    ratio to the best one is larger than luck makes it ends the plateau, too, unless that ratio
+    itself is so uncertain that it lies within two of its own standard errors of 1.
 
     If seeds make no difference at all, or there is only one, nobody knows what luck can do. Then
     there is no plateau, and the choice is the best rate.
@@ -250,9 +252,11 @@ def _plateau(costs, best, guess=math.inf):
     ]
     seeds = costs.shape[1]
     scales = [costs, np.log(costs)] if np.nanmin(costs) > 0 else [costs]
-    apart = [scale.mean(axis=1) - scale[best].mean() for scale in scales]
     errors = [_scatter(scale[near]) / math.sqrt(seeds) for scale in scales]
     behind = means - means[best]
+    ratios = scales[-1] - scales[-1][best]
+    clearly = ratios.mean(axis=1) > CLEARLY * ratios.std(axis=1, ddof=1) / math.sqrt(seeds)
+    larger = np.where(clearly, ratios.mean(axis=1), -np.inf)
     rounding = 1e-12 * abs(means[best])
     low = high = best
     while True:
@@ -262,7 +266,8 @@ def _plateau(costs, best, guess=math.inf):
             place
             for place in sides
             if np.isfinite(behind[place])
-            and all(it[place] <= rounding + error * luck for it, error in zip(apart, errors))
+            and behind[place] <= rounding + errors[0] * luck
+            and larger[place] <= rounding + errors[-1] * luck
         ]
         if not near_enough:
             return low, high

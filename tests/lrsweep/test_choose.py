@@ -131,6 +131,33 @@ def test_where_large_losses_scatter_more_the_plateau_is_no_wider():
     assert worse < 5
 
 
+def test_rates_that_scatter_more_than_most_are_not_judged_by_the_others_ratios():
+    """Losses of RMSprop on Iris: left of the best rate they are alike, around it they aren't."""
+    values = [
+        [0.9, 0.8, 0.9, 1.0, 0.9],
+        [0.035, 0.092, 0.051, 0.102, 0.053],
+        [0.032, 0.093, 0.044, 0.112, 0.046],
+        [0.027, 0.092, 0.041, 0.135, 0.041],
+        [0.024, 0.087, 0.039, 0.143, 0.038],
+        [0.019, 0.09, 0.038, 0.188, 0.038],
+        [0.02, 0.078, 0.038, 0.183, 0.037],
+        [0.021, 0.093, 0.041, 0.185, 0.035],
+        [0.024, 0.091, 0.036, 0.176, 0.033],
+        [0.019, 0.114, 0.031, 0.159, 0.041],
+        [0.027, 0.113, 0.035, 0.183, 0.048],
+        [0.07, 0.089, 0.038, 0.198, 0.052],
+        [0.067, 0.082, 0.035, 0.135, 0.058],
+        [0.017, 0.098, 0.049, 0.057, 0.045],
+        [0.125, 0.088, 0.027, 0.189, 0.056],
+        [0.014, 0.097, 0.041, 0.187, 0.049],
+        [0.024, 0.1, 0.034, 0.095, 0.039],
+        [0.9, 1.0, 0.9, 0.8, 0.9],
+    ]
+    low, high = choose_learning_rate(table(values, np.arange(1.0, 19.0))).plateau
+    assert low < 5
+    assert high == 17
+
+
 def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
     def scatter(losses):
         losses[10] += [-5, 5, -5, 5, -1]  # mean -0.2
