@@ -63,10 +63,11 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     quarters. So one rate with a wide error bar does not widen the plateau; a rate at which
     one seed failed is behind by more than the others' scatter allows, and ends it.
 
-    Large losses often scatter more than small ones, in proportion to their size. So where all of
-    them are positive, as losses are, their logarithms are compared in the same way: a rate whose
-    ratio to the best one is larger than luck makes it ends the plateau, too, unless that ratio
-    itself is so uncertain that it lies within two of its own standard errors of 1.
+    Large losses often scatter more than small ones, in proportion to their size. So where the
+    metric is to be small and never negative, as most losses are, logarithms are compared in the
+    same way: a rate whose ratio to the best one is larger than luck makes it ends the plateau,
+    too, unless that ratio itself is so uncertain that it lies within two of its own standard
+    errors of 1. (A 0 counts as the sweep's smallest number above 0.)
 
     If seeds make no difference at all, or there is only one, nobody knows what luck can do. Then
     there is no plateau, and the choice is the best rate.
@@ -251,28 +252,38 @@ def _plateau(costs, best, guess=math.inf):
         if np.isfinite(means[place]) and (number < AT_LEAST or means[place] < guess)
     ]
     seeds = costs.shape[1]
-    scales = [costs, np.log(costs)] if np.nanmin(costs) > 0 else [costs]
-    errors = [_scatter(scale[near]) / math.sqrt(seeds) for scale in scales]
-    behind = means - means[best]
-    ratios = scales[-1] - scales[-1][best]
+    error, behind = _scatter(costs[near]) / math.sqrt(seeds), means - means[best]
+    logs = _logarithms(costs)
+    ratio_error, ratios = _scatter(logs[near]) / math.sqrt(seeds), logs - logs[best]
     clearly = ratios.mean(axis=1) > CLEARLY * ratios.std(axis=1, ddof=1) / math.sqrt(seeds)
     larger = np.where(clearly, ratios.mean(axis=1), -np.inf)
-    rounding = 1e-12 * abs(means[best])
+    rounding = 1e-12 * abs(means[best]), 1e-12
     low = high = best
     while True:
-        sides = [place for place in (low - 1, high + 1) if 0 <= place < len(means)]
+        sides = [p for p in (low - 1, high + 1) if 0 <= p < len(means) and np.isfinite(means[p])]
+        if not sides:
+            return low, high
         luck = _luck(high - low + 2, len(near) - 1, seeds)
         near_enough = [
             place
             for place in sides
-            if np.isfinite(behind[place])
-            and behind[place] <= rounding + errors[0] * luck
-            and larger[place] <= rounding + errors[-1] * luck
+            if behind[place] <= rounding[0] + error * luck
+            and larger[place] <= rounding[1] + ratio_error * luck
         ]
         if not near_enough:
             return low, high
         nearest = min(near_enough, key=lambda place: behind[place])
         low, high = min(low, nearest), max(high, nearest)
+
+
+def _logarithms(costs):
+    """Return the costs' logarithms, 0 counting as the smallest above it.
+
+    Where some are negative or none is positive, there are no ratios: all are 0.
+    """
+    if np.nanmin(costs) < 0 or np.nanmax(costs) == 0:
+        return np.zeros_like(costs)
+    return np.log(np.maximum(costs, costs[costs > 0].min()))
 
 
 def _scatter(costs):

@@ -158,6 +158,25 @@ def test_rates_that_scatter_more_than_most_are_not_judged_by_the_others_ratios()
     assert high == 17
 
 
+def test_a_loss_of_exactly_zero_does_not_widen_the_plateau():
+    """Such as a lucky seed's beyond the cliff: the other rates' ratios count all the same."""
+    means = np.array([1.0, 0.3, 0.1, 0.03, 0.013, 0.01, 0.011, 0.1, 1.0])
+    losses = means[:, np.newaxis] * np.exp(np.random.default_rng(0).normal(size=(9, 5)) / 10)
+    losses *= np.array([0.2, 0.5, 1.0, 2.0, 5.0])
+    for place in range(9):
+        lucky = losses.copy()
+        lucky[place, 2] = 0.0
+        low, high = choose_learning_rate(table(lucky, np.arange(1.0, 10.0))).plateau
+        assert 5 <= low <= high <= 7
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_rates_that_rounding_alone_tells_apart_are_as_good_whatever_the_losses_size(size):
+    means = np.array([16.0, 8.0, 4.0, 4.0, 4.0, 4.0, 4.0, 8.0, 16.0]) + 1e-14 * np.arange(9)
+    losses = size * means[:, np.newaxis] * np.array([0.1, 0.3, 1.0, 3.0, 10.0])
+    assert choose_learning_rate(table(losses, np.arange(1.0, 10.0))).plateau == (3.0, 7.0)
+
+
 def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
     def scatter(losses):
         losses[10] += [-5, 5, -5, 5, -1]  # mean -0.2
@@ -307,6 +326,13 @@ def test_a_rate_with_one_diverged_seed_is_not_chosen():
     choice = choose_learning_rate(table(values, [0.1, 0.2, 0.3, 0.4]))
     assert choice.learning_rate == 0.3
     assert "not a finite number" not in choice.explanation
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_rate_beside_which_all_others_diverged_is_a_plateau_by_itself():
+    values = [[np.nan, 1.0], [0.3, 0.4], [np.nan, np.nan]]
+    choice = choose_learning_rate(table(values, [0.1, 0.2, 0.3]))
+    assert choice.plateau == (0.2, 0.2)
 
 
 def test_a_metric_that_is_nan_is_not_called_diverged():
