@@ -1,8 +1,13 @@
 """Looks at a reader's own examples before lesson 8 splits them, and says what to mend."""
 
-import numpy as np
+import re
 
+import numpy as np
+import pandas as pd
+
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?(\.\d+)?", re.IGNORECASE)  # pandas adds .1 to a double
 PARTS = 3  # to train on, to choose with, to test with: a class needs an example for each
+RENUMBER = "names, y = np.unique(y, return_inverse=True)"
 
 
 def check_table(table):
@@ -17,8 +22,17 @@ def check_table(table):
     ValueError
         Names the columns, and says how pandas mends them.
     """
+    _check_layout(table)
     inputs, last = table.iloc[:, :-1], table.columns[-1]
-    words = [name for name in inputs if inputs[name].dtype.kind not in "biuf"]
+    words = _without_numbers(inputs)
+    for name in words:
+        column = table[name].dropna()
+        odd = column[pd.to_numeric(column, errors="coerce").isna()]
+        if 0 < len(odd) < len(column):
+            raise ValueError(
+                f"the column {name} holds numbers and something else, such as {odd.iloc[0]!r}. "
+                f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{odd.iloc[0]!r}])"
+            )
     if words:
         raise ValueError(
             f"these columns hold words or dates, not numbers: {_listed(words)}. Drop them, or turn "
@@ -30,6 +44,38 @@ def check_table(table):
         raise ValueError(
             f"these columns have gaps: {_listed(gaps)}. Drop those rows, table = table.dropna(), "
             "or fill the gaps first: table = table.fillna(table.median(numeric_only=True))"
+        )
+
+
+def _check_layout(table):
+    """Refuse a table that was read with another separator, or whose columns lack their names."""
+    names = list(map(str, table.columns))
+    if table.shape[1] < 2 or not len(table):
+        raise ValueError(
+            f"the table needs rows, and inputs and a target, got {table.shape} with these names: "
+            f"{_listed(names)}. For semicolons use pd.read_csv(CSV, sep=';'); if numbers look "
+            "like 1,5, add decimal=','"
+        )
+    twice = table.columns[table.columns.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"columns must differ in name, got several of: {_listed(list(twice))}")
+    numbers = all(isinstance(name, str) and NUMBER.fullmatch(name) for name in table.columns)
+    if numbers and names != list(map(str, range(len(names)))):
+        raise ValueError(
+            f"the first line holds numbers, not names: {_listed(names)}. If it is an example, "
+            "read the file without names: pd.read_csv(CSV, header=None)"
+        )
+    empty = [name for name in table if table[name].isna().all()]
+    if empty:
+        raise ValueError(
+            f"these columns are empty: {_listed(empty)}. Drop them: table = "
+            "table.dropna(axis=1, how='all')"
+        )
+    nameless = [name for name in names if name.startswith("Unnamed: ")]
+    if nameless:
+        raise ValueError(
+            f"these columns have no name in the file: {_listed(nameless)}. A column that only "
+            f"numbers the rows must go: table = table.drop(columns={nameless[:3]})"
         )
 
 
@@ -46,7 +92,7 @@ def checked(x, y, targets):
     Returns
     -------
     x, y : array
-        A `y` of shape (examples, 1) comes back as (examples,).
+        A `y` of shape (examples, 1) comes back as (examples,), True and False as numbers.
 
     Raises
     ------
@@ -55,37 +101,47 @@ def checked(x, y, targets):
     """
     if targets not in ("classes", "numbers"):
         raise ValueError(f"TARGETS must be 'classes' or 'numbers', got {targets!r}")
+    if isinstance(x, pd.DataFrame):
+        if words := _without_numbers(x):
+            raise ValueError(f"x has columns without numbers: {_listed(words)}")
+        x = x.to_numpy(float) if x.to_numpy().dtype == object else x  # with True and False, too
     x, y = np.asarray(x), np.asarray(y)
-    if len(x) != len(y):
-        raise ValueError(f"x and y must be as long as each other, got {len(x)} and {len(y)}")
-    if x.ndim < 2:
+    if x.ndim < 2 or not x.size:
         raise ValueError(f"x must have a row for each example, got an array of shape {x.shape}")
+    if not y.ndim or len(x) != len(y):
+        length = len(y) if y.ndim else f"the single value {y}"
+        raise ValueError(f"x and y must be as long as each other, got {len(x)} and {length}")
     y = y.reshape(-1) if y.size == len(y) else y
+    for name, values in (("x", x), ("y", y)):
+        if _has_gaps(values):
+            raise ValueError(f"{name} has gaps or infinite numbers: drop or fill them first")
     if targets == "classes" and y.dtype.kind in "OUS":
         raise ValueError(
-            f"y holds names of classes, such as {y[0]!r}: number them first, "
-            "names, y = np.unique(y, return_inverse=True)"
+            f"y holds names of classes, such as '{y.flat[0]}': number them first, {RENUMBER}"
         )
     for name, values in (("x", x), ("y", y)):
         if values.dtype.kind not in "biuf":
-            raise ValueError(f"{name} must hold numbers, got {values.dtype}")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} has gaps or infinite numbers: drop or fill them first")
+            hint = ". If all are numbers, use .to_numpy(float)" if values.dtype == object else ""
+            raise ValueError(f"{name} must hold numbers, got {values.dtype}{hint}")
+    x = x.astype(float) if x.dtype == bool else x
+    y = y.astype(int) if y.dtype == bool else y
     if targets == "classes":
         _check_classes(y)
     elif y.ndim > 1:
         raise ValueError(f"y must have one target for each example, got shape {y.shape}")
-    return x.astype(float) if x.dtype == bool else x, y
+    if (y == y[0]).all():
+        raise ValueError("all examples have the same target: there is nothing to learn")
+    return x, y
 
 
 def _check_classes(y):
-    """Refuse targets that are no classes, and classes with too few examples."""
+    """Refuse targets that are not classes 0, 1, 2, ..., and classes with too few examples."""
+    hint = "If y counts or measures something, set TARGETS = 'numbers'"
     if y.ndim > 1:
         if not (np.isin(y, (0, 1)).all() and (y.sum(axis=-1) == 1).all()):
             raise ValueError(f"y must have one target for each example, got shape {y.shape}")
-        return
-    hint = "If y counts or measures something, set TARGETS = 'numbers'"
-    if (y != np.round(y)).any():
+        y = y.argmax(axis=-1)
+    elif (y != np.round(y)).any():
         raise ValueError(f"classes are whole numbers, y has {y[y != np.round(y)][0]:.4g}. {hint}")
     values, counts = np.unique(y, return_counts=True)
     if counts.min() < PARTS:
@@ -93,6 +149,23 @@ def _check_classes(y):
             f"class {values[counts.argmin()]:g} has too few examples, {counts.min()}: each of "
             f"the three parts needs one. {hint}"
         )
+    if not np.array_equal(values, np.arange(len(values))):
+        raise ValueError(
+            f"classes must be numbered 0, 1, 2, ..., y has {_listed(values.tolist())}: "
+            f"renumber them, {RENUMBER}"
+        )
+
+
+def _has_gaps(values):
+    if values.dtype == object:
+        return pd.isna(values).any()
+    return values.dtype.kind == "f" and not np.isfinite(values).all()
+
+
+def _without_numbers(table):
+    """Return the names of the columns that hold neither numbers nor True and False."""
+    kinds = zip(table.columns, table.dtypes, strict=True)
+    return [name for name, kind in kinds if kind.kind not in "biuf"]
 
 
 def _listed(names):

@@ -1,5 +1,7 @@
 """What lesson 8's template says of a reader's own table and arrays, before any training."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +23,15 @@ def test_good_examples_come_back_as_arrays():
     assert checked(X > 9, CLASSES, "classes")[0].dtype == float  # `standardise` takes numbers
 
 
+def test_pandas_true_and_false_count_as_numbers():
+    table = pd.get_dummies(pd.DataFrame({"area": X[:, 0], "town": list("ab") * 10}))
+    x, y = checked(table, pd.get_dummies(pd.Series(CLASSES)), "classes")
+    assert (x.dtype, x.shape, y.dtype.kind, y.shape) == (float, (20, 3), "i", (20, 3))
+    assert checked(X, CLASSES > 0, "classes")[1].dtype.kind == "i"
+    integers = pd.DataFrame({"area": pd.array(range(20), dtype="Int64")})
+    assert checked(integers, CLASSES, "classes")[0].dtype.kind == "i"
+
+
 REFUSED = {
     "a slip": (X, CLASSES, "number", "TARGETS must be 'classes' or 'numbers', got 'number'"),
     "lengths": (X, CLASSES[1:], "classes", "got 20 and 19"),
@@ -34,6 +45,23 @@ REFUSED = {
     "fractions": (X, X[:, 0] / 4, "classes", "y has 0.5. .*TARGETS = 'numbers'"),
     "all different": (X, np.arange(20), "classes", "class 0 has too few .*TARGETS = 'numbers'"),
     "a rare class": (X, np.arange(20) // 18, "classes", "class 1 has too few examples, 2"),
+    "rare in one-hot": (X, np.eye(2)[np.arange(20) // 18], "classes", "class 1 has too few .*, 2"),
+    "from 1 on": (X, CLASSES + 1, "classes", "0, 1, 2, ..., y has 1, 2, 3: .*np.unique"),
+    "signs": (X, np.sign(X[:, 0] - 9), "classes", "y has -1.0, 1.0: .*np.unique"),
+    "one class": (X, CLASSES * 0, "classes", "all examples have the same target"),
+    "one number": (X, CLASSES * 0 + 1.5, "numbers", "all examples have the same target"),
+    "None in y": (X, np.r_[[None], CLASSES[1:]], "classes", "y has gaps"),
+    "gaps of names": (X, pd.Series([None, *"ab" * 9, "a"]), "classes", "y has gaps"),
+    "no y": (X, None, "classes", "got 20 and the single value None"),
+    "no inputs": (X[:, :0], CLASSES, "classes", r"got an array of shape \(20, 0\)"),
+    "no examples": (X[:0], CLASSES[:0], "classes", r"got an array of shape \(0, 2\)"),
+    "a column of words": (
+        pd.DataFrame({"town": list("ab") * 10}),
+        CLASSES,
+        "classes",
+        "without numbers: town",
+    ),
+    "an array of objects": (X.astype(object), CLASSES, "classes", r"object.*to_numpy\(float\)"),
 }
 
 
@@ -54,3 +82,30 @@ def test_columns_of_words_and_gaps_are_named():
     with pytest.raises(ValueError, match=r"gaps: area\. .*dropna"):
         check_table(mended)
     check_table(mended.fillna(mended.median(numeric_only=True)))
+
+
+FILES = {
+    "no names": ("1.5,2,0\n2,3,1\n", "first line holds numbers, not names: 1.5, 2, 0.*header=None"),
+    "two of a number": ("0.5,0.5,0\n2,3,1\n", "not names: 0.5, 0.5.1, 0"),
+    "semicolons": ("a;y\n1,5;0\n", r"got \(1, 1\) with these names: a;y.*sep=';'.*decimal"),
+    "one column": ("a\n1\n2\n", r"got \(2, 1\)"),
+    "no rows": ("a,y\n", r"got \(0, 2\)"),
+    "a comma at the end": ("a,y,\n1,0,\n2,1,\n", "columns are empty: Unnamed: 2.*axis=1"),
+    "numbered rows": (",a,y\n0,5,0\n1,6,1\n", "no name in the file: Unnamed: 0.*table.drop"),
+    "a sign for gaps": ("a,y\n1,0\n?,1\n", r"column a holds numbers .*'\?'.*na_values=\['\?'\]"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), FILES.values(), ids=FILES)
+def test_a_file_that_is_laid_out_differently_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        check_table(pd.read_csv(io.StringIO(text)))
+
+
+def test_names_may_be_numbers_or_come_twice_in_the_file():
+    for text in ("0,1,2\n5,6,1\n", "400.5,402.5,y\n5,6,1\n", "a,a,y\n1,2,0\n"):
+        check_table(pd.read_csv(io.StringIO(text)))
+    check_table(pd.read_csv(io.StringIO("1.5,2,0\n2,3,1\n"), header=None))
+    table = pd.DataFrame([[1.0, 2.0, 0]], columns=["a", "a", "y"])
+    with pytest.raises(ValueError, match="differ in name, got several of: a"):
+        check_table(table)
