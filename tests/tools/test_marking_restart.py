@@ -195,7 +195,8 @@ exec sleep 60
 """
 
 
-def test_a_sandbox_that_is_left_when_bubblewrap_is_killed_ends(tmp_path):
+@pytest.mark.parametrize("seconds", [0, 0.5])  # before and after its number has been read
+def test_a_sandbox_that_is_left_when_bubblewrap_is_killed_ends(tmp_path, seconds):
     """Bubblewrap's child, killed too late to have asked to die with it: here another program."""
     child, fake = tmp_path / "child" / "bwrap", tmp_path / "bin" / "bwrap"
     for path in (child, fake):
@@ -218,7 +219,7 @@ def test_a_sandbox_that_is_left_when_bubblewrap_is_killed_ends(tmp_path):
     left = json.loads(info.read_text())["child-pid"]
     try:
         assert Path(f"/proc/{left}/comm").read_text() == "bwrap\n"
-        time.sleep(0.5)  # until its number has been read
+        time.sleep(seconds)
         kernel.kill()
         kernel.wait()
         wait_until(lambda: not runs(left))

@@ -40,16 +40,20 @@ if [ -n "$folder" ]; then # the marker reaches the sockets through /proc; nothin
     (
         set +eu
         child=
+        look_for_child() {
+            while read -r name value; do
+                [ "$name" != '"child-pid":' ] || child=${value%,}
+            done <"$folder/info.json"
+        }
         while kill -0 "${JPY_PARENT_PID:-$PPID}" && kill -0 $$; do
             if [ -n "$child" ]; then
                 sleep 1
             else
-                while read -r name value; do
-                    [ "$name" != '"child-pid":' ] || child=${value%,}
-                done <"$folder/info.json"
+                look_for_child
                 sleep 0.1
             fi
         done
+        [ -n "$child" ] || look_for_child
         kill -KILL $$
         sleep 0.1
         read -r _ what _ parent _ <"/proc/$child/stat"
