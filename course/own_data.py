@@ -24,20 +24,30 @@ def check_table(table):
     """
     _check_layout(table)
     inputs, last = table.iloc[:, :-1], table.columns[-1]
-    words = _without_numbers(inputs)
-    for name in words:
+    for name in _without_numbers(table):
         column = table[name].dropna()
         odd = column[pd.to_numeric(column, errors="coerce").isna()]
+        if not len(odd) and column.dtype.kind == "O":  # not a date
+            raise ValueError(
+                f"the column {name} holds numbers as text: table[{name!r}] = "
+                f"pd.to_numeric(table[{name!r}])"
+            )
         if 0 < len(odd) < len(column):
             raise ValueError(
                 f"the column {name} holds numbers and something else, such as {odd.iloc[0]!r}. "
-                f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{odd.iloc[0]!r}])"
+                f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{odd.iloc[0]!r}]); for "
+                "numbers like 1,000 add thousands=',', for numbers like 1,5 decimal=','"
             )
+    words = _without_numbers(inputs)
     if words:
         raise ValueError(
             f"these columns hold words or dates, not numbers: {_listed(words)}. Drop them, or turn "
             f"them into numbers first: table = pd.get_dummies(table, columns={words[:3]}), and "
             f"put the target last again: table[{last!r}] = table.pop({last!r})"
+        )
+    if table[last].isna().any():
+        raise ValueError(
+            f"the target {last} has gaps: drop those rows, table = table.dropna(subset=[{last!r}])"
         )
     gaps = [name for name in inputs if inputs[name].isna().any()]
     if gaps:

@@ -109,3 +109,28 @@ def test_names_may_be_numbers_or_come_twice_in_the_file():
     table = pd.DataFrame([[1.0, 2.0, 0]], columns=["a", "a", "y"])
     with pytest.raises(ValueError, match="differ in name, got several of: a"):
         check_table(table)
+
+
+TABLES = {
+    "a target with gaps": (
+        "a,b\n1,0\n,1\n3,\n",
+        r"the target b has gaps: .*dropna\(subset=\['b'\]",
+    ),
+    "a sign for gaps in the target": ("a,b\n1,0\n2,1\n3,?\n", r"column b .*'\?'.*na_values"),
+    "thousands": ('a,b\n"1,000",0\n12,1\n', "such as '1,000'.*thousands=','"),
+    "dates": ("a,b\n2026-01-01,0\n2026-01-02,1\n", "hold words or dates, not numbers: a"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_refused_with_a_mend_that_changes_no_target(name):
+    text, words = TABLES[name]
+    table = pd.read_csv(io.StringIO(text), parse_dates=["a"] if name == "dates" else None)
+    with pytest.raises(ValueError, match=words):
+        check_table(table)
+
+
+def test_numbers_as_text_are_told_from_words():
+    table = pd.DataFrame({"a": ["1", "2"], "b": [0, 1]})
+    with pytest.raises(ValueError, match=r"a holds numbers as text: .*pd.to_numeric"):
+        check_table(table)
