@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from lrsweep._experiment import own_learning_rate
+from lrsweep._related import target_columns
 from lrsweep._report import Measure, NotKnown
 from lrsweep._trials import moving_averages
 
@@ -19,7 +20,6 @@ LARGE, LARGISH, SMALL = 10.0, 3.0, 0.03  # rms of an input
 DEAD, DEAD_ISH = 0.6, 0.3  # share of a layer's units
 OVER, EARLY = 0.01, 0.5  # of the schedule's peak; of the planned updates
 STALE = 1.5  # of the largest velocity that gradients like the present ones can keep up
-CLASSES = 100  # at most, for whole numbers to be taken for classes
 SORTED = 2.0  # times the largest of 99 random orders
 SETTLED = 2.0  # times the loss as fit sees it
 
@@ -119,10 +119,7 @@ def order(patient):
     y = patient.train.y
     if not isinstance(y, np.ndarray):
         raise NotKnown("there are several targets")
-    classes = np.unique(y) if y.dtype.kind in "iub" else ()
-    y = y.reshape(len(y), -1).astype(float)
-    if y.shape[1] == 1 and 0 < len(classes) <= CLASSES:
-        y = (y == classes).astype(float)
+    y = target_columns(y)
     size = patient.batch_size
     whole = len(y) // size * size
     if whole < 2 * size:

@@ -11,6 +11,7 @@ import numpy as np
 from lrsweep._choose import choose_learning_rate
 from lrsweep._curve import RangeTest
 from lrsweep._range_test import endless_batches, ramp_up
+from lrsweep._related import largest_correlation
 from lrsweep._report import Measure, NotKnown
 
 HALF, TENTH = 0.5, 0.1  # of what the loss falls at the best rate
@@ -148,7 +149,9 @@ def labels(patient):
     Value: the lowest loss on held-out examples in any trial, divided by that of the best constant
     answer for them. With labels shuffled by accident it stays at 1 or above, give or take luck,
     at every rate (C. Zhang et al., 2017: networks fit random labels all the same). Alarming is
-    0.95 or more; healthy models of the benchmark come to 0.65 or below.
+    0.95 or more; healthy models of the benchmark come to 0.65 or below. But few updates, a weak
+    signal or a loss that doesn't suit the last layer end there, too. So it is no alarm if training
+    inputs are correlated with their labels more than with any of 199 shuffles of them.
     """
     if patient.held_out is None:
         raise NotKnown("there are too few examples to hold any out")
@@ -161,6 +164,14 @@ def labels(patient):
     text = f"at best, held-out examples are predicted at {ratio:.2g} times the loss of guessing"
     healthy = f"below {BELOW_GUESS:g}"
     if ratio >= BELOW_GUESS:
+        found, by_luck = largest_correlation(patient.train, patient.seed)
+        if found > by_luck:
+            text += f"; but training inputs are correlated with their labels, up to {found:.2g}"
+            return Measure(
+                "labels", ratio, text, healthy, "look", "",
+                f"those labels aren't all shuffled (shuffles reach {by_luck:.2g}): train longer, "
+                "see whether the last layer suits the loss, and whether held-out labels are right.",
+            )  # fmt: skip
         return Measure(
             "labels", ratio, text, healthy, "ALARM", "labels",
             "look at some examples beside their labels: were x and y shuffled or sorted apart?",

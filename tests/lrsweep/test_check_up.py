@@ -401,6 +401,30 @@ def test_labels_that_have_nothing_to_do_with_the_inputs():
         assert measured(of_rate.labels, network(), *data, planned=60).verdict == verdict
 
 
+def weak(share, examples=500):
+    """Return examples whose first input explains a share of the targets' variance."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(examples, 8)).astype("float32")
+    noise = random.normal(size=examples)
+    return x, (np.sqrt(share) * x[:, 0] + np.sqrt(1 - share) * noise).astype("float32")
+
+
+def test_labels_with_a_weak_signal_or_the_wrong_last_layer_are_not_called_shuffled():
+    x, y = weak(0.05)
+    for targets, loss, verdict in (
+        (y, "mse", "look"),
+        (np.random.default_rng(2).permutation(y), "mse", "ALARM"),
+        ((x[:, 1] > 1.7).astype("float32"), "binary_crossentropy", "look"),  # rare, no sigmoid
+    ):
+        model = keras.Sequential([layers.Dense(32, "relu"), layers.Dense(1)])
+        model.compile("adam", loss=loss)
+        model.build((None, 8))
+        parts = (x[:400], targets[:400]), (x[400:], targets[400:])
+        found = measured(of_rate.labels, model, *parts, planned=60)
+        assert found.verdict == verdict, targets[:3]
+        assert ("aren't all shuffled" in found.advice) == (verdict == "look")
+
+
 def test_labels_are_not_blamed_for_averages_that_have_not_settled():
     (x, y), (x_out, y_out) = (100 * X[:120] + 500, Y[:120]), (100 * X[120:] + 500, Y[120:])
     mixed = np.random.default_rng(5).permutation(Y)

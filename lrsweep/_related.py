@@ -1,0 +1,55 @@
+"""Whether targets belong to their inputs, asked of the examples alone, without a model."""
+
+import numpy as np
+import tensorflow as tf
+
+CLASSES = 100  # whole numbers with at most so many values are classes
+ROWS, COLUMNS, SHUFFLES = 1000, 2000, 199
+
+
+def target_columns(y):
+    """Return targets as floats of shape (examples, columns), a column for each class."""
+    classes = np.unique(y) if y.dtype.kind in "iub" else ()
+    y = y.reshape(len(y), -1).astype(float)
+    if y.shape[1] == 1 and 0 < len(classes) <= CLASSES:
+        y = (y == classes).astype(float)
+    return y
+
+
+def largest_correlation(examples, seed):
+    """Return the largest correlation of an input with a target, and that of shuffled targets.
+
+    Parameters
+    ----------
+    examples : Examples
+        With a single target. At most 1000 of them are looked at, and 2000 of their inputs.
+    seed : int
+
+    Returns
+    -------
+    found, by_luck : float
+        `by_luck` is the largest of 199 shuffles. Where targets have nothing to do with inputs,
+        the one they come with is above it once in 200 times (a permutation test: R. A. Fisher,
+        "The design of experiments", 1935).
+    """
+    random = np.random.default_rng(seed)
+    x, y = examples.rows(np.sort(random.permutation(len(examples))[:ROWS]))[:2]
+    x = np.concatenate([it.reshape(len(it), -1) for it in tf.nest.flatten(x)], axis=1)
+    if x.shape[1] > COLUMNS:
+        x = x[:, random.choice(x.shape[1], COLUMNS, replace=False)]
+    x, y = _standardised(x), _standardised(target_columns(y))
+    if not x.size or not y.size:
+        return 0.0, 0.0
+    found = np.abs(x.T @ y).max()
+    by_luck = max(np.abs(x.T @ random.permutation(y)).max() for _ in range(SHUFFLES))
+    return float(found), float(by_luck)
+
+
+def _standardised(columns):
+    """Return the finite columns that aren't constant, with mean 0 and length 1."""
+    columns = columns.astype(float)
+    columns = columns[:, np.isfinite(columns).all(axis=0)]
+    columns = columns - columns.mean(axis=0)
+    lengths = np.sqrt((columns**2).sum(axis=0))
+    varied = lengths > 1e-12 * np.sqrt(len(columns))
+    return columns[:, varied] / lengths[varied]
