@@ -256,6 +256,14 @@ MUTANTS = {
             changed(TWO_RATES, (KEYS, 'keys = ["first/.*|conv2d.*"]')),
             says="other names",
         ),
+        "head_by_name": Mutant(
+            "a head is called head",
+            """def discriminative(base, base_rate, head_rate):
+    heads = {"head/.*": keras.optimizers.SGD(head_rate)}
+    return MultiOptimizer(OptimizerMap(keras.optimizers.SGD(base_rate), heads))
+""",
+            says="Not every head is called head",
+        ),
     },
     "answer_5": {
         "still_frozen": Mutant(
