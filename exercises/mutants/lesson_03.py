@@ -83,6 +83,11 @@ COMPILE = {
     "with_momentum": Mutant(
         "M17: momentum does no harm", _compile("schedule, momentum=0.9"), "no momentum"
     ),
+    "with_weight_decay": Mutant(
+        "decay of the rate and decay of the weights are one thing",
+        _compile("schedule, weight_decay=decay"),
+        "no momentum or weight decay",
+    ),
     "stairs": Mutant(
         "M8: a staircase that meets the formula at update 10 only",
         _schedule("InverseTimeDecay(initial, 10, 10 * decay, staircase=True)"),

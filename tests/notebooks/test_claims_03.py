@@ -102,6 +102,17 @@ def test_lesson_3_lowering_the_rate_does_not_revive_dead_units():
     assert np.all(np.abs(losses - np.log(10)) < 0.05)
 
 
+def test_lesson_3_while_others_in_the_layer_live_a_dead_unit_may_come_back():
+    weights, dead, back = networks.start((64, 64, 64, 10), 4), np.zeros((4, 64), bool), 0
+    for _ in range(6):
+        rates, before = np.full(PER_EPOCH, 1.0), dead
+        weights, _ = networks.train(weights, rates, DIGITS.x_train, DIGITS.y_train)
+        dead = np.all(networks.forward(weights, DIGITS.x_train)[0][-1] == 0, axis=1)
+        back += np.sum(before & ~dead)
+    assert np.all(np.mean(dead, axis=1) < 0.5)
+    assert back >= 3, "'a layer of dead units' has to stay"
+
+
 def test_lesson_3_a_crawl_near_guessing_has_no_dead_units_and_falls_faster_at_ten_times_the_rate():
     ends = {}
     for rate in (1e-4, 1e-3):
@@ -189,6 +200,12 @@ def test_lesson_3_where_keras_cannot_look_behind_softmax_is_applied_twice_withou
         assert twice == pytest.approx(0.25, abs=1e-6)
         with pytest.raises(UserWarning, match="from_logits"):
             bias_step(softmax, loss=logits(from_logits=True))
+
+
+def test_lesson_3_scores_taken_for_probabilities_have_no_slope_outside_0_to_1_and_one_within():
+    for start in (2.0, -3.0):
+        assert bias_step(start=start) == 0
+    assert bias_step(start=0.4) == pytest.approx(0.5 / 0.4, rel=1e-4), "'outside' has to stay"
 
 
 def test_lesson_3_with_binary_crossentropy_one_sigmoid_is_a_right_way_too():
