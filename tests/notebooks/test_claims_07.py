@@ -261,6 +261,15 @@ def test_lesson_7_ten_small_steps_of_adam_keep_the_units_alive_and_waiting_does_
     assert losses[2] > 1.5 * losses[1]
 
 
+@pytest.mark.parametrize(("noise", "least", "most"), [(0, 0.99, 1.01), (5, 0.1, 0.5)])
+def test_lesson_7_waiting_shortens_adams_first_real_step_if_the_slopes_differ(noise, least, most):
+    """The lesson once said without a condition that waiting alone doesn't help."""
+    rng, step, state = np.random.default_rng(0), numpy_optimizers.adam(1.0), None
+    for _ in range(11):  # ten at rate 0: the state is the same as at any rate
+        state, change = step(state, 1 + noise * rng.standard_normal(2000))
+    assert least < np.abs(change).mean() < most
+
+
 @pytest.mark.long
 def test_lesson_7_at_003_the_warm_up_gains_nothing_and_either_run_may_end_lower():
     plans = np.full(410, 0.03), lesson()["warmed_up"](0.03, 10, 410)
@@ -461,6 +470,15 @@ def test_lesson_7_accumulation_with_dropout_is_another_training():
         return keras.layers.Dropout(0.2, **options)
 
     assert accumulated(ACCUMULATED["SGD"][0], dropout) > 1e-3
+
+
+def test_lesson_7_accumulation_with_a_constraint_is_another_training():
+    """The lesson once had six conditions. The second small batch meets constrained weights."""
+
+    def constrained(**options):
+        return keras.layers.Dense(16, kernel_constraint="non_neg", **options)
+
+    assert accumulated(ACCUMULATED["SGD"][0], constrained) > 1e-3
 
 
 def test_lesson_7_keras_completes_an_update_in_the_next_epoch():
