@@ -259,14 +259,17 @@ def test_the_head_obeys_lesson_2_the_first_updates_above_the_limit_lower_the_los
     """A trap once said that above the limit every update would raise it."""
     inputs, gradient, curvature = softmax_head(garments)
     labels, rate, weights, losses = garments[1][0][1], 0.398, np.zeros((257, 10)), []
+    shares = []
     for _ in range(4):
         logits = inputs @ weights
         chosen = logits[range(len(labels)), labels]
         losses.append(np.mean(np.log(np.exp(logits).sum(axis=1)) - chosen))
         losses[-1] += 0.01 * np.sum(weights**2)
-        assert rate > 2 / curvature(weights, 60)
+        shares.append(rate * curvature(weights, 60) / 2)
         weights = weights - rate * gradient(weights)
     assert np.all(np.diff(losses) < 0)
+    assert min(shares) > 1
+    assert max(shares) > 1.5 * shares[0]  # "on the way", not "at the start", as it once said
 
 
 def test_the_head_obeys_lesson_2_from_far_starts_too(garments):
