@@ -269,7 +269,7 @@ def test_the_head_obeys_lesson_2_the_first_updates_above_the_limit_lower_the_los
         weights = weights - rate * gradient(weights)
     assert np.all(np.diff(losses) < 0)
     assert min(shares) > 1
-    assert max(shares) > 1.5 * shares[0]  # "on the way", not "at the start", as it once said
+    assert max(shares) > 1.5 * shares[0]  # more than at the start, which the lesson once named
 
 
 def test_the_head_obeys_lesson_2_from_far_starts_too(garments):
