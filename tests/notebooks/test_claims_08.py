@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.where_to_start import builder, examples
 from course import clinic, own_data, quiz
 from course.clinic.examples import data
-from lrsweep import CurvatureMeter, sweep_learning_rates
+from lrsweep import CurvatureMeter, check_up, sweep_learning_rates
 from tools import rules
 from utils.data import standardise
 from utils.first_sweep import first_sweep
@@ -314,6 +314,25 @@ def test_lesson_8_o_fails_on_its_own_training_examples_and_no_rate_cures_it(seed
     assert loss > 10 * o.history["loss"][-1]
     _, slower = o.fresh(build=lambda: with_rate(o, 0.001))
     assert slower["val_loss"][-1] > 1
+
+
+def examined(model, owner):
+    given = {name: owner.fit[name] for name in ("epochs", "batch_size") if name in owner.fit}
+    return check_up(model, owner.train, owner.validation, seconds=60, **given).causes
+
+
+@pytest.mark.long
+def test_lesson_8_the_check_up_names_k_and_l_at_the_moment_only_and_m_not_at_all():
+    k, drop, m = (patient(letter, 0) for letter in "KLM")
+    resumed, first = k.build(), k.fresh()[0]
+    resumed.set_weights(first.get_weights())
+    dropped, _ = drop.fresh(epochs=drop.before)
+    dropped.optimizer.learning_rate = drop.drop * drop.rate
+    unfrozen, _ = m.fresh()
+    unfrozen.layers[0].trainable = True
+    unfrozen.compile(keras.optimizers.Adam(m.rate), unfrozen.loss)
+    assert examined(resumed, k) == examined(dropped, drop) == ["memory"]
+    assert examined(k.model, k) == examined(drop.model, drop) == examined(unfrozen, m) == []
 
 
 def with_rate(patient, rate):
