@@ -322,13 +322,13 @@ class Choice:
     Attributes
     ----------
     learning_rate : float
-        The one in the middle of the plateau.
+        The one nearest to the middle of the plateau that is better than a constant answer.
     best, mean, standard_error : float
         The rate with the best mean over the seeds, that mean, and its standard error (nan
         with a single seed).
     plateau : tuple of two floats
-        The smallest and the largest rate around the best with a mean as good as the best's,
-        give or take its standard error.
+        The smallest and the largest of the rates around the best that luck alone could have put
+        behind it, see `choose_learning_rate`; the best rate twice if there are no others.
     explanation : str
         All this in words.
     """
