@@ -7,7 +7,10 @@ import pandas as pd
 
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?(\.\d+)?", re.IGNORECASE)  # pandas adds .1 to a double
 PARTS = 3  # to train on, to choose with, to test with: a class needs an example for each
+MANY = 10  # words in a column that differ: more, and a tenth of the rows, are too many for dummies
 RENUMBER = "names, y = np.unique(y, return_inverse=True)"
+SEPARATORS = (";", "\t", "|", " ")
+WRITTEN = re.compile(r"[-+]?(\d{1,3}([., ']\d{3})+([.,]\d+)?|\d*,\d+)")  # 1.000,50 or 1,5
 
 
 def check_table(table):
@@ -25,35 +28,80 @@ def check_table(table):
     _check_layout(table)
     inputs, last = table.iloc[:, :-1], table.columns[-1]
     for name in _without_numbers(table):
-        column = table[name].dropna()
-        odd = column[pd.to_numeric(column, errors="coerce").isna()]
-        if not len(odd) and column.dtype.kind == "O":  # not a date
-            raise ValueError(
-                f"the column {name} holds numbers as text: table[{name!r}] = "
-                f"pd.to_numeric(table[{name!r}])"
-            )
-        if 0 < len(odd) < len(column):
-            raise ValueError(
-                f"the column {name} holds numbers and something else, such as {odd.iloc[0]!r}. "
-                f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{odd.iloc[0]!r}]); for "
-                "numbers like 1,000 add thousands=',', for numbers like 1,5 decimal=','"
-            )
+        _check_text(name, table[name].dropna())
     words = _without_numbers(inputs)
+    for name in words:
+        _check_variety(name, table[name])
     if words:
         raise ValueError(
-            f"these columns hold words or dates, not numbers: {_listed(words)}. Drop them, or turn "
-            f"them into numbers first: table = pd.get_dummies(table, columns={words[:3]}), and "
+            f"these columns hold words, not numbers: {_listed(words)}. Drop them, or turn "
+            f"them into numbers first: table = pd.get_dummies(table, columns={words}), and "
             f"put the target last again: table[{last!r}] = table.pop({last!r})"
         )
     if table[last].isna().any():
         raise ValueError(
             f"the target {last} has gaps: drop those rows, table = table.dropna(subset=[{last!r}])"
         )
+    _check_target(table)
     gaps = [name for name in inputs if inputs[name].isna().any()]
     if gaps:
         raise ValueError(
             f"these columns have gaps: {_listed(gaps)}. Drop those rows, table = table.dropna(), "
             "or fill the gaps first: table = table.fillna(table.median(numeric_only=True))"
+        )
+
+
+def _check_text(name, column):
+    """Refuse a column without gaps whose text is numbers, at least in part."""
+    odd = column[pd.to_numeric(column, errors="coerce").isna()]
+    if not len(odd) and column.dtype.kind == "O":  # not a date
+        raise ValueError(
+            f"the column {name} holds numbers as text: table[{name!r}] = "
+            f"pd.to_numeric(table[{name!r}])"
+        )
+    if len(odd) and all(isinstance(it, str) and WRITTEN.fullmatch(it.strip()) for it in odd):
+        point, comma = "'.', ''", "',', '.'"  # the file's other columns stay as they are
+        raise ValueError(
+            f"the column {name} holds numbers that pandas takes for words, such as "
+            f"{odd.iloc[0]!r}. For numbers like 1,000 use pd.read_csv(CSV, thousands=','), for "
+            f"numbers like 1,5 decimal=','; for numbers like 1.000,50 table[{name!r}] = "
+            f"table[{name!r}].str.replace({point}).str.replace({comma}).astype(float)"
+        )
+    if 0 < len(odd) < len(column):
+        raise ValueError(
+            f"the column {name} holds numbers and something else, such as {odd.iloc[0]!r}. "
+            f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{odd.iloc[0]!r}])"
+        )
+
+
+def _check_variety(name, column):
+    """Refuse a column of dates, or of words that hardly repeat, before a reader makes dummies."""
+    kinds, date = column.nunique(), column.dtype.kind == "M"
+    if date or kinds > max(MANY, len(column) / 10):
+        raise ValueError(
+            f"the column {name} holds {kinds} different words or dates, such as "
+            f"{str(column.dropna().iloc[0])!r}, too many to give a column each. Drop it, table = "
+            f"table.drop(columns=[{name!r}]), or take a number from it; for dates table[{name!r}] "
+            f"= pd.to_datetime(table[{name!r}]).dt.year, with dayfirst=True where the day is first"
+        )
+
+
+def _check_target(table):
+    """Refuse a target of words, and one that is a dummy, which the other dummies give away."""
+    last = table.columns[-1]
+    if last in _without_numbers(table):
+        raise ValueError(
+            f"the target {last} holds words, such as {table[last].iloc[0]!r}: number its classes, "
+            f"names, table[{last!r}] = np.unique(table[{last!r}], return_inverse=True)"
+        )
+    stem = str(last).rpartition("_")[0] + "_"
+    dummies = [name for name in table if str(name).startswith(stem) and table[name].dtype == bool]
+    set_in_row = table[dummies].sum(axis=1)  # 0 where the word was a gap
+    if last in dummies[1:] and set_in_row.max() == 1 and set_in_row.mean() > 0.9:
+        raise ValueError(
+            f"the last column, {last}, is one of several that get_dummies made of one: "
+            f"{_listed(dummies)}. Put the target last again, table['...'] = table.pop('...'); if "
+            "it was the target, number its words instead"
         )
 
 
@@ -63,8 +111,7 @@ def _check_layout(table):
     if table.shape[1] < 2 or not len(table):
         raise ValueError(
             f"the table needs rows, and inputs and a target, got {table.shape} with these names: "
-            f"{_listed(names)}. For semicolons use pd.read_csv(CSV, sep=';'); if numbers look "
-            "like 1,5, add decimal=','"
+            f"{_listed(names)}. {_separator(names[0] if names else '')}"
         )
     twice = table.columns[table.columns.duplicated()].unique()
     if len(twice):
@@ -87,6 +134,16 @@ def _check_layout(table):
             f"these columns have no name in the file: {_listed(nameless)}. A column that only "
             f"numbers the rows must go: table = table.drop(columns={nameless[:3]})"
         )
+
+
+def _separator(line):
+    """Return how to read a file whose first `line` was taken for a single name."""
+    found = next((it for it in SEPARATORS if it in line.strip(" ")), None)
+    if found is None:
+        return "The last column is the target"
+    read = "\\s+" if found == " " else found
+    more = "; if numbers look like 1,5, add decimal=','" if found == ";" else ""
+    return f"If {found!r} separates them, use pd.read_csv(CSV, sep={read!r}){more}"
 
 
 def checked(x, y, targets):
@@ -127,7 +184,7 @@ def checked(x, y, targets):
             raise ValueError(f"{name} has gaps or infinite numbers: drop or fill them first")
     if targets == "classes" and y.dtype.kind in "OUS":
         raise ValueError(
-            f"y holds names of classes, such as '{y.flat[0]}': number them first, {RENUMBER}"
+            f"y holds names of classes, such as '{y.flat[0]}': number them in my_arrays, {RENUMBER}"
         )
     for name, values in (("x", x), ("y", y)):
         if values.dtype.kind not in "biuf":
@@ -162,7 +219,7 @@ def _check_classes(y):
     if not np.array_equal(values, np.arange(len(values))):
         raise ValueError(
             f"classes must be numbered 0, 1, 2, ..., y has {_listed(values.tolist())}: "
-            f"renumber them, {RENUMBER}"
+            f"renumber them in my_arrays, {RENUMBER}"
         )
 
 

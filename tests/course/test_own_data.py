@@ -1,6 +1,7 @@
 """What lesson 8's template says of a reader's own table and arrays, before any training."""
 
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ def test_what_does_not_fit_is_said(x, y, targets, message):
 
 def test_columns_of_words_and_gaps_are_named():
     table = pd.DataFrame({"area": [1.0, 2, 3], "town": list("aba"), "price": [1.0, 2, np.nan]})
-    with pytest.raises(ValueError, match=r"dates, not numbers: town\. .*columns=\['town'\]"):
+    with pytest.raises(ValueError, match=r"words, not numbers: town\. .*columns=\['town'\]"):
         check_table(table)
     mended = pd.get_dummies(table, columns=["town"])
     mended["price"] = mended.pop("price")
@@ -91,7 +92,9 @@ FILES = {
     "no names": ("1.5,2,0\n2,3,1\n", "first line holds numbers, not names: 1.5, 2, 0.*header=None"),
     "two of a number": ("0.5,0.5,0\n2,3,1\n", "not names: 0.5, 0.5.1, 0"),
     "semicolons": ("a;y\n1,5;0\n", r"got \(1, 1\) with these names: a;y.*sep=';'.*decimal"),
-    "one column": ("a\n1\n2\n", r"got \(2, 1\)"),
+    "tabs": ("a\ty\n1\t0\n", r"If '\\t' separates them, use .*sep='\\t'"),
+    "spaces": ("a y\n1 0\n", r"sep='\\\\s\+'"),
+    "one column": ("a\n1\n2\n", r"got \(2, 1\) with these names: a. The last .* is the target"),
     "no rows": ("a,y\n", r"got \(0, 2\)"),
     "a comma at the end": ("a,y,\n1,0,\n2,1,\n", "columns are empty: Unnamed: 2.*axis=1"),
     "numbered rows": (",a,y\n0,5,0\n1,6,1\n", "no name in the file: Unnamed: 0.*table.drop"),
@@ -121,7 +124,12 @@ TABLES = {
     ),
     "a sign for gaps in the target": ("a,b\n1,0\n2,1\n3,?\n", r"column b .*'\?'.*na_values"),
     "thousands": ('a,b\n"1,000",0\n12,1\n', "such as '1,000'.*thousands=','"),
-    "dates": ("a,b\n2026-01-01,0\n2026-01-02,1\n", "hold words or dates, not numbers: a"),
+    "decimal commas throughout": ('a,b\n"1,5",0\n"1,75",1\n', "such as '1,5'.*decimal=','"),
+    "thousands of the target": ('a,b\n1,"1,000"\n2,"2,000"\n', "column b .*thousands=','"),
+    "points and commas": ('a,b\n"1.000,50",0\n12,1\n', r"'1.000,50'.*str.replace\('.', ''\)"),
+    "dates": ("a,b\n2026-01-01,0\n2026-01-02,1\n", r"a holds 2 .*to_datetime.*dt\.year"),
+    "days of the month": ("a,b\n" + 20 * "1.1.2026,0\n", r"words, not numbers: a\."),  # few
+    "a target of words": ("a,b\n1,yes\n2,no\n", r"'yes': .*table\['b'\] = np.unique"),
 }
 
 
@@ -131,6 +139,46 @@ def test_a_table_is_refused_with_a_mend_that_changes_no_target(name):
     table = pd.read_csv(io.StringIO(text), parse_dates=["a"] if name == "dates" else None)
     with pytest.raises(ValueError, match=words):
         check_table(table)
+
+
+def test_the_mend_for_points_and_commas_leaves_dates_alone():
+    table = pd.DataFrame({"a": ["1.000,50", "12,5", None], "b": [0, 1, 2]})
+    with pytest.raises(ValueError, match=r"1\.000,50") as refusal:
+        check_table(table)
+    exec(re.search(r"table\['a'\] = .*", str(refusal.value))[0], {"table": table})
+    assert table["a"][:2].tolist() == [1000.5, 12.5]
+
+
+def test_a_column_of_words_that_hardly_repeat_gets_no_dummies():
+    words = [f"{number}.12.2025" for number in range(1, 21)]
+    table = pd.DataFrame({"day": words, "town": list("ab") * 10, "price": range(20)})
+    with pytest.raises(ValueError, match=r"day holds 20 different .*'1\.12\.2025'.*drop.*dayfirst"):
+        check_table(table)
+    table["day"] = pd.to_datetime(table["day"], dayfirst=True).dt.year
+    with pytest.raises(ValueError, match="words, not numbers: town"):
+        check_table(table)
+
+
+def test_all_columns_of_words_are_in_the_mend():
+    table = pd.DataFrame({name: list("ab") * 10 for name in "stuvw"} | {"y": range(20)})
+    with pytest.raises(ValueError, match="words, not numbers") as refusal:
+        check_table(table)
+    names = {"table": table, "pd": pd}
+    for mend in re.findall(r"table = .*?\]\)|table\['y'\] = .*", str(refusal.value)):
+        exec(mend, names)
+    check_table(names["table"])
+    assert names["table"].columns[-1] == "y"
+
+
+def test_a_dummy_is_no_target():
+    table = pd.DataFrame({"town": list("abcc") * 5, "area": range(20), "kind": list("uvuv") * 5})
+    dummies = pd.get_dummies(table, columns=["town", "kind"])
+    with pytest.raises(ValueError, match=r"last column, kind_v, is one of .*: kind_u, kind_v"):
+        check_table(dummies)  # or it is learned from kind_u
+    dummies["area"] = dummies.pop("area")
+    check_table(dummies)
+    for large, new in (([True, True], [True, False]), ([False, True], [False, False])):
+        check_table(pd.DataFrame({"is_large": large, "is_new": new}))  # they are no dummies
 
 
 def test_numbers_as_text_are_told_from_words():
