@@ -172,7 +172,13 @@ def checked(x, y, targets):
         if words := _without_numbers(x):
             raise ValueError(f"x has columns without numbers: {_listed(words)}")
         x = x.to_numpy(float) if x.to_numpy().dtype == object else x  # with True and False, too
-    x, y = np.asarray(x), np.asarray(y)
+    y = np.asarray(y)
+    x = _one_array(x, len(y) if y.ndim else 0)
+    if x.dtype.kind in "US" or (x.dtype == object and x.size and isinstance(x.flat[0], str)):
+        raise ValueError(
+            f"x holds words, such as {str(x.flat[0])[:20]!r}: number them in my_arrays, such as by "
+            "keras.layers.TextVectorization with an output_sequence_length"
+        )
     if x.ndim < 2 or not x.size:
         raise ValueError(f"x must have a row for each example, got an array of shape {x.shape}")
     if not y.ndim or len(x) != len(y):
@@ -199,6 +205,26 @@ def checked(x, y, targets):
     if (y == y[0]).all():
         raise ValueError("all examples have the same target: there is nothing to learn")
     return x, y
+
+
+def _one_array(x, length):
+    """Return x as an array, or say how several, or rows that differ in length, become one."""
+    parts = isinstance(x, (list, tuple)) and {len(it) for it in x if hasattr(it, "shape")}
+    if isinstance(x, dict) or (parts == {length} and len(x) != length):
+        raise ValueError(
+            f"x must be one array, got a {type(x).__name__}: put several inputs side by side, such "
+            "as np.hstack([a, b]), and cut them apart in build_model, such as whole[:, :6] of "
+            "whole = keras.Input(x.shape[1:])"
+        )
+    if hasattr(x, "toarray"):
+        raise ValueError("x must not be a sparse matrix: use x.toarray()")
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise ValueError(
+            "x must be one array, and its rows differ in length: bring series and texts to one "
+            "length with keras.utils.pad_sequences, pictures to one size"
+        ) from None
 
 
 def _check_classes(y):

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 from course.own_data import check_table, checked
 
@@ -35,10 +36,10 @@ def test_pandas_true_and_false_count_as_numbers():
 
 REFUSED = {
     "a slip": (X, CLASSES, "number", "TARGETS must be 'classes' or 'numbers', got 'number'"),
-    "lengths": (X, CLASSES[1:], "classes", "got 20 and 19"),
+    "not as long": (X, CLASSES[1:], "classes", "got 20 and 19"),
     "no rows": (X[:, 0], CLASSES, "classes", r"row for each example, got an array of shape \(20,"),
     "names": (X, np.array(list("ab") * 10), "classes", "such as .*'a'.*np.unique"),
-    "words": (X, np.array(["1.5"] * 20), "numbers", "y must hold numbers, got <U3"),
+    "words in y": (X, np.array(["1.5"] * 20), "numbers", "y must hold numbers, got <U3"),
     "gaps": (np.where(X > 30, np.nan, X), CLASSES, "classes", "x has gaps"),
     "gaps of y": (X, np.where(X[:, 0] > 30, np.nan, 1), "numbers", "y has gaps"),
     "two targets": (X, X, "numbers", r"one target for each example, got shape \(20, 2\)"),
@@ -62,6 +63,18 @@ REFUSED = {
         "classes",
         "without numbers: town",
     ),
+    "texts": (
+        ["a b"] * 20,
+        CLASSES,
+        "classes",
+        "holds words, such as 'a b': .*TextVectorization",
+    ),
+    "words": (np.array([["a"]] * 20), CLASSES, "classes", "x holds words, such as 'a'"),
+    "lengths": ([[1], [1, 2]] * 10, CLASSES, "classes", "rows differ in length: .*pad_sequences"),
+    "two inputs": ([X, X[:, :1]], CLASSES, "classes", "one array, got a list: .*side by side"),
+    "equal inputs": ((X, X), CLASSES, "classes", "one array, got a tuple: .*side by side"),
+    "named inputs": ({"a": X}, CLASSES, "classes", "one array, got a dict: .*side by side"),
+    "sparse": (scipy.sparse.csr_matrix(X), CLASSES, "classes", r"x\.toarray\(\)"),
     "an array of objects": (X.astype(object), CLASSES, "classes", r"object.*to_numpy\(float\)"),
 }
 
