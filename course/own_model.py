@@ -1,0 +1,122 @@
+"""Looks at what a reader's own model gives, before lesson 8 examines it, and says what to mend."""
+
+import numpy as np
+
+EXAMPLES = 256
+ONE_SIDED = ("relu", "sigmoid", "softmax", "softplus")  # activations that are never negative
+CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+OF_NUMBERS = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
+
+
+def check_outputs(build_model, x, y, targets):
+    """Refuse a model whose last layer does not suit its loss or the targets.
+
+    Only one output of shape (examples, units) with one of Keras's usual losses is judged; a loss
+    of the reader's own may want anything.
+
+    Parameters
+    ----------
+    build_model : callable
+        Returns a new compiled Keras model.
+    x, y : array
+        Training examples, as they are passed to `fit`.
+    targets : str
+        "classes" or "numbers".
+
+    Raises
+    ------
+    ValueError
+        Says what does not fit, and what to do.
+    """
+    if not callable(build_model) or hasattr(build_model, "layers"):
+        raise ValueError(
+            "build_model must be the function that builds a model, without parentheses, got "
+            f"{type(build_model).__name__}"
+        )
+    model = build_model()
+    loss, from_logits = _loss(model)
+    if loss is None:
+        return
+    outputs = model(x[:EXAMPLES], training=False)
+    if isinstance(outputs, (list, tuple, dict)) or len(outputs.shape) != 2:
+        return
+    outputs = np.asarray(outputs, float)
+    if targets == "numbers":
+        _check_numbers(model, loss, outputs)
+    elif loss == "binary_crossentropy":
+        _check_binary(outputs, y, from_logits)
+    elif loss in CATEGORICAL:
+        _check_categorical(loss, outputs, y, from_logits)
+
+
+def _loss(model):
+    """Return the name of a model's loss in Keras and whether it takes logits, or None."""
+    import keras
+
+    try:
+        loss = keras.losses.get(getattr(model, "loss", None))
+    except (TypeError, ValueError):  # one for each output
+        return None, False
+    names = {"BinaryCrossentropy": "binary_crossentropy", "Huber": "huber", "LogCosh": "log_cosh",
+             "CategoricalCrossentropy": CATEGORICAL[0], "MeanAbsoluteError": OF_NUMBERS[1],
+             "SparseCategoricalCrossentropy": CATEGORICAL[1], "MeanSquaredError": OF_NUMBERS[0],
+    }  # fmt: skip
+    known = isinstance(loss, keras.losses.Loss)
+    name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
+    name = name if known or getattr(keras.losses, str(name), None) is loss else None
+    return name, getattr(loss, "from_logits", False)
+
+
+def _check_numbers(model, loss, outputs):
+    units = outputs.shape[1]
+    if "crossentropy" in loss:
+        raise ValueError(
+            f"the loss is {loss}, which is for classes: with TARGETS = 'numbers' take Dense(1) and "
+            "'mse', or set TARGETS = 'classes'"
+        )
+    if loss in OF_NUMBERS and units != 1:
+        raise ValueError(
+            f"the last layer gives {units} numbers for each example, the target is one: Dense(1)"
+        )
+    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
+    if activation in ONE_SIDED and outputs.min() >= 0:
+        raise ValueError(
+            f"the last layer's activation, {activation}, never gives a negative number, and the "
+            "targets are shifted to mean 0: leave the activation out"
+        )
+
+
+def _check_binary(outputs, y, from_logits):
+    units = outputs.shape[1]
+    if y.ndim == 1 and units != 1:
+        raise ValueError(
+            f"binary_crossentropy wants one unit, the last layer has {units}: take Dense(1, "
+            "activation='sigmoid'), or keep the layer and take 'sparse_categorical_crossentropy'"
+        )
+    if units == 1 and (outputs == 1).all():
+        raise ValueError(
+            "the last layer gives 1 for every example: activation='sigmoid' for one unit"
+        )
+    if not from_logits and (outputs.min() < 0 or outputs.max() > 1):
+        raise ValueError(
+            "binary_crossentropy takes probabilities, the last layer gives numbers from "
+            f"{outputs.min():.2g} to {outputs.max():.2g}: activation='sigmoid'"
+        )
+
+
+def _check_categorical(loss, outputs, y, from_logits):
+    units = outputs.shape[1]
+    if (y.ndim == 1) != loss.startswith("sparse"):
+        other = CATEGORICAL[y.ndim == 1]
+        kind = "the number of a class" if y.ndim == 1 else "a row of 0s and a 1"
+        raise ValueError(f"y holds {kind} for each example, for which the loss is '{other}'")
+    if units == 1:
+        raise ValueError(
+            f"{loss} wants a unit for each class, the last layer has one: for two classes take "
+            "Dense(1, activation='sigmoid') and 'binary_crossentropy'"
+        )
+    if not from_logits and not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            f"{loss} takes probabilities that sum to 1, the last layer's don't: give it "
+            "activation='softmax'"
+        )

@@ -1,0 +1,94 @@
+"""What lesson 8's template says of a reader's last layer and loss, before any training."""
+
+import keras
+import numpy as np
+import pytest
+
+from course.own_model import _loss, check_outputs
+
+X = np.random.default_rng(0).normal(size=(40, 3))
+TWO, THREE, ONE_HOT = np.arange(40) % 2, np.arange(40) % 3, np.eye(3)[np.arange(40) % 3]
+NUMBERS = X[:, 0] - X[:, 0].mean()
+SPARSE, DENSE = "sparse_categorical_crossentropy", "categorical_crossentropy"
+BINARY = "binary_crossentropy"
+
+
+def compiled(units, activation, loss):
+    keras.utils.set_random_seed(0)
+    hidden = keras.layers.Dense(8, "relu")
+    model = keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(units, activation)])
+    model.compile("adam", loss)
+    return model
+
+
+def quantile(y, prediction):
+    return keras.ops.mean(keras.ops.abs(y[:, None] - prediction), axis=-1)
+
+
+GOOD = [
+    (3, "softmax", SPARSE, THREE),
+    (4, "softmax", keras.losses.SparseCategoricalCrossentropy(), THREE),
+    (3, None, keras.losses.SparseCategoricalCrossentropy(from_logits=True), THREE),
+    (3, "softmax", DENSE, ONE_HOT),
+    (3, "sigmoid", BINARY, ONE_HOT),
+    (1, "sigmoid", BINARY, TWO),
+    (1, None, keras.losses.BinaryCrossentropy(from_logits=True), TWO),
+    (1, "sigmoid", "mse", TWO),
+    (3, None, quantile, THREE),
+]
+
+
+@pytest.mark.parametrize(("units", "activation", "loss", "y"), GOOD)
+def test_what_suits_classes_passes(units, activation, loss, y):
+    check_outputs(lambda: compiled(units, activation, loss), X, y, "classes")
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", keras.losses.Huber(), quantile])
+def test_what_suits_numbers_passes(loss):
+    check_outputs(lambda: compiled(1, None, loss), X, NUMBERS, "numbers")
+    check_outputs(lambda: compiled(1, "tanh", loss), X, NUMBERS, "numbers")
+
+
+def test_a_loss_of_ones_own_may_want_anything():
+    check_outputs(lambda: compiled(3, None, quantile), X, NUMBERS, "numbers")
+
+
+def test_the_function_itself_is_asked_for():
+    with pytest.raises(ValueError, match="without parentheses, got Sequential"):
+        check_outputs(compiled(1, None, "mse"), X, NUMBERS, "numbers")
+
+
+def test_what_the_check_up_refuses_in_words_is_left_to_it():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    check_outputs(lambda: model, X, NUMBERS, "numbers")  # not compiled
+    check_outputs(lambda: None, X, NUMBERS, "numbers")
+    assert _loss(model) == _loss(None) == (None, False)
+
+
+BAD = {
+    "softmax for numbers": (3, "softmax", "mse", NUMBERS, "gives 3 numbers .* target is one"),
+    "classes' loss": (
+        3,
+        "softmax",
+        SPARSE,
+        NUMBERS,
+        f"the loss is {SPARSE}.*Dense\\(1\\) and 'mse'",
+    ),
+    "sigmoid's loss": (1, "sigmoid", BINARY, NUMBERS, r"for classes.*TARGETS = 'classes'"),
+    "relu for numbers": (1, "relu", "mse", NUMBERS, "relu, never gives a negative"),
+    "two units": (2, "softmax", BINARY, TWO, f"wants one unit, the last layer has 2.*'{SPARSE}'"),
+    "softmax of one": (1, "softmax", BINARY, TWO, "1 for every example: activation='sigmoid'"),
+    "no sigmoid": (1, None, BINARY, TWO, "takes probabilities, .* activation='sigmoid'"),
+    "no softmax": (3, None, SPARSE, THREE, "sum to 1, .*activation='softmax'"),
+    "one unit": (1, "sigmoid", SPARSE, TWO, f"a unit for each class.*'{BINARY}'"),
+    "whole classes": (3, "softmax", DENSE, THREE, f"number of a class .*'{SPARSE}'"),
+    "one-hot classes": (3, "softmax", SPARSE, ONE_HOT, f"a row of 0s and a 1 .* '{DENSE}'"),
+}
+
+
+@pytest.mark.parametrize(("units", "activation", "loss", "y", "words"), BAD.values(), ids=BAD)
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_a_last_layer_that_does_not_fit_is_refused(units, activation, loss, y, words):
+    targets = "numbers" if y is NUMBERS else "classes"
+    with pytest.raises(ValueError, match=words):
+        check_outputs(lambda: compiled(units, activation, loss), X, y, targets)
