@@ -34,6 +34,7 @@ def check_outputs(build_model, x, y, targets):
             f"{type(build_model).__name__}"
         )
     model = build_model()
+    _check_words(model, x)
     loss, from_logits = _loss(model)
     if loss is None:
         return
@@ -65,6 +66,21 @@ def _loss(model):
     name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
     name = name if known or getattr(keras.losses, str(name), None) is loss else None
     return name, getattr(loss, "from_logits", False)
+
+
+def _check_words(model, x):
+    """Refuse scaled inputs of an `Embedding`, which would cut them to whole numbers."""
+    import keras
+
+    inputs = keras.layers.InputLayer
+    layers = [it for it in getattr(model, "layers", []) if not isinstance(it, inputs)]
+    if layers and isinstance(layers[0], keras.layers.Embedding):
+        some = np.asarray(x[:EXAMPLES])
+        if (some < 0).any() or (some != np.round(some)).any():
+            raise ValueError(
+                "the Embedding needs whole numbers from 0 on, x has numbers from "
+                f"{some.min():.2g} to {some.max():.2g}: let `scaled` return `part`"
+            )
 
 
 def _check_numbers(model, loss, outputs):

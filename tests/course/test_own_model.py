@@ -92,3 +92,20 @@ def test_a_last_layer_that_does_not_fit_is_refused(units, activation, loss, y, w
     targets = "numbers" if y is NUMBERS else "classes"
     with pytest.raises(ValueError, match=words):
         check_outputs(lambda: compiled(units, activation, loss), X, y, targets)
+
+
+def test_an_embedding_gets_whole_numbers():
+    def build():
+        layers = [keras.layers.Embedding(9, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((3,)), *layers])
+        model.compile("adam", "mse")
+        return model
+
+    words = np.arange(120).reshape(40, 3) % 9
+    check_outputs(build, words, NUMBERS, "numbers")
+    check_outputs(build, words.astype(float), NUMBERS, "numbers")
+    for scaled in (X, words / 3, -words):
+        with pytest.raises(
+            ValueError, match=r"Embedding needs whole .*: let `scaled` return `part`"
+        ):
+            check_outputs(build, scaled, NUMBERS, "numbers")
