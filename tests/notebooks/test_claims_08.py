@@ -19,7 +19,7 @@ from keras.optimizers import schedules
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.where_to_start import builder, examples
-from course import clinic, own_data, quiz
+from course import clinic, own_data, own_model, quiz
 from course.clinic.examples import data
 from lrsweep import CurvatureMeter, check_up, sweep_learning_rates
 from tools import rules
@@ -371,7 +371,7 @@ def test_lesson_8_the_template_splits_and_scales_tables_series_and_pictures(shap
     (place,) = (number for number, source in enumerate(sources) if TABLE in source)
     random = np.random.default_rng(0)
     x, y = 100 + 5 * random.normal(size=shape), random.normal(size=(40, 1))
-    names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers"}
+    names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers", "IN_TIME": False}
     names |= {"standardise": standardise, "own_data": own_data}
     for source in sources[place - 1 : place + 1]:
         exec(source, names)
@@ -419,6 +419,56 @@ def test_lesson_8_the_report_gives_the_constant_answer_of_the_loss_and_the_data(
     assert ("divided by" in names["caveats"]) == (targets == "numbers")
 
 
+def test_lesson_8_examples_in_time_are_chosen_and_tested_with_on_the_last_ones():
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = [cell.source for cell in rules.code_cells(notebook)]
+    (place,) = (number for number, source in enumerate(sources) if TABLE in source)
+    x, y = np.random.default_rng(0).normal(size=(40, 6, 1)), np.arange(40.0)
+    names = {"my_arrays": lambda: (x, y), "TARGETS": "numbers", "IN_TIME": True}
+    names |= {"standardise": standardise, "own_data": own_data}
+    for source in sources[place - 1 : place + 1]:
+        exec(source, names)
+    parts = np.concatenate([names[part] for part in ("y_train", "y_val", "y_test")])
+    np.testing.assert_allclose(parts * names["unit"] + names["middle"], y)
+
+
+def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
+    def build_model():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    for causes, words in (
+        (("labels", "inputs"), "alarming: labels, inputs; but the sweep beat a constant answer."),
+        (("inputs",), "alarming: inputs."),
+        ((), "alarming: nothing."),
+    ):
+        names = template(build_model, (x, x[:, 0]), "numbers", rate=0.01, causes=causes)
+        assert names["caveats"].endswith(words)
+        assert "Chosen on 10 examples, drawn at random, 5 seeds" in names["caveats"]
+
+
+def test_lesson_8_the_check_up_begins_with_the_last_layer():
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    (cell,) = (
+        it.source for it in rules.code_cells(notebook) if "my_report = check_up(" in it.source
+    )
+    names = {
+        "own_model": own_model,
+        "TARGETS": "numbers",
+        "my_train": (np.zeros((9, 3)), np.zeros(9)),
+    }
+
+    def build_model():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "softmax")])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.raises(ValueError, match=r"gives 3 numbers .*Dense\(1\)"):
+        exec(cell, names | {"build_model": build_model})
+
+
 def test_lesson_8_a_sweep_that_fails_leaves_no_rate_of_a_patient_behind():
     def fails(*_, **__):
         raise MemoryError
@@ -439,14 +489,16 @@ def test_lesson_8_a_sweep_that_fails_leaves_no_rate_of_a_patient_behind():
         exec(test, names)
 
 
-def template(build_model, arrays, targets, rate):
+def template(build_model, arrays, targets, rate, causes=()):
     """Run the template's cells that split, test and report, with a rate in place of a sweep."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
     sources = [cell.source for cell in rules.code_cells(notebook)]
-    names = {"my_arrays": lambda: arrays, "TARGETS": targets, "build_model": build_model}
+    names = {"my_arrays": lambda: arrays, "TARGETS": targets, "IN_TIME": False}
     names |= {"standardise": standardise, "own_data": own_data, "np": np, "CSV": None}
     names |= {"sweep_learning_rates": sweep_learning_rates, "EPOCHS": 1, "BATCH_SIZE": 32}
-    report = type("Report", (), {"causes": []})
+    names |= {"build_model": build_model}
+    report = type("Report", (), {"causes": causes})
+    names["result"] = type("Result", (), {"chance": {"val_loss": 1.0}})
     names |= {"rate": rate, "LEARNING_RATES": [rate], "my_report": report}
     (place,) = (number for number, source in enumerate(sources) if TABLE in source)
     later = [it for it in sources if it.startswith(("assert rate is not", "as_trained = "))]
