@@ -432,6 +432,20 @@ def test_lesson_8_examples_in_time_are_chosen_and_tested_with_on_the_last_ones()
     np.testing.assert_allclose(parts * names["unit"] + names["middle"], y)
 
 
+def test_lesson_8_several_quantities_of_a_series_are_each_scaled_as_the_text_says():
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    (text,) = (it for it in rules.texts(notebook) if "several quantities" in it)
+    (cell,) = (it.source for it in rules.code_cells(notebook) if "def scaled(part)" in it.source)
+    new, old = (re.findall(r"`((?:mean|std)\(.*?\))`", text)[it : it + 2] for it in (0, 2))
+    for before, after in zip(old, new, strict=True):
+        cell = cell.replace(f"x_train.{before}", f"x_train.{after}")
+    x = np.random.default_rng(0).normal(size=(50, 9, 2)) * (8, 900) + (15, 101300)
+    names = {"x_train": x, "standardise": standardise}
+    exec(cell, names)
+    np.testing.assert_allclose(names["scaled"](x).mean((0, 1)), 0, atol=1e-9)
+    np.testing.assert_allclose(names["scaled"](x).std((0, 1)), 1)
+
+
 def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
     def build_model():
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
