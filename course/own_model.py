@@ -5,6 +5,11 @@ import numpy as np
 EXAMPLES = 256
 ONE_SIDED = ("relu", "sigmoid", "softmax", "softplus")  # activations that are never negative
 CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+OF_POSITIVE = {
+    "Poisson": "poisson",
+    "MeanSquaredLogarithmicError": "mean_squared_logarithmic_error",
+    "MeanAbsolutePercentageError": "mean_absolute_percentage_error",
+}
 OF_NUMBERS = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
@@ -61,7 +66,7 @@ def _loss(model):
     names = {"BinaryCrossentropy": "binary_crossentropy", "Huber": "huber", "LogCosh": "log_cosh",
              "CategoricalCrossentropy": CATEGORICAL[0], "MeanAbsoluteError": OF_NUMBERS[1],
              "SparseCategoricalCrossentropy": CATEGORICAL[1], "MeanSquaredError": OF_NUMBERS[0],
-    }  # fmt: skip
+    } | OF_POSITIVE  # fmt: skip
     known = isinstance(loss, keras.losses.Loss)
     name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
     name = name if known or getattr(keras.losses, str(name), None) is loss else None
@@ -89,6 +94,11 @@ def _check_numbers(model, loss, outputs):
         raise ValueError(
             f"the loss is {loss}, which is for classes: with TARGETS = 'numbers' take Dense(1) and "
             "'mse', or set TARGETS = 'classes'"
+        )
+    if loss in OF_POSITIVE.values():
+        raise ValueError(
+            f"the loss {loss} is for targets above 0, and here they are shifted to mean 0: take "
+            "'mse', and let my_arrays return np.log(y) if y spans several powers of ten"
         )
     if loss in OF_NUMBERS and units != 1:
         raise ValueError(
