@@ -55,6 +55,27 @@ def check_outputs(build_model, x, y, targets):
         _check_categorical(loss, outputs, y, from_logits)
 
 
+def optimizer_in_words(optimizer):
+    """Return an optimizer's name, and that of its schedule, if it has one.
+
+    Parameters
+    ----------
+    optimizer : keras.Optimizer
+
+    Returns
+    -------
+    str
+    """
+    import keras
+
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    rate = inner._learning_rate  # `learning_rate` is the schedule's value, a number
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        kind = type(rate).__name__
+        return f"{type(inner).__name__} with {kind} (the rate is the largest of the schedule)"
+    return type(inner).__name__
+
+
 def _loss(model):
     """Return the name of a model's loss in Keras and whether it takes logits, or None."""
     import keras

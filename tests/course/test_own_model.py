@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from course.own_model import _loss, check_outputs
+from course.own_model import _loss, check_outputs, optimizer_in_words
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 TWO, THREE, ONE_HOT = np.arange(40) % 2, np.arange(40) % 3, np.eye(3)[np.arange(40) % 3]
@@ -118,3 +118,13 @@ def test_an_embedding_gets_whole_numbers():
             ValueError, match=r"Embedding needs whole .*: let `scaled` return `part`"
         ):
             check_outputs(build, scaled, NUMBERS, "numbers")
+
+
+def test_a_schedule_is_named_beside_its_optimizer():
+    optimizers = keras.optimizers
+    assert optimizer_in_words(optimizers.Adam(0.1)) == "Adam"
+    decayed = optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 30))
+    for optimizer in (decayed, optimizers.LossScaleOptimizer(decayed)):
+        assert optimizer_in_words(optimizer).startswith(
+            "SGD with CosineDecay (the rate is the large"
+        )

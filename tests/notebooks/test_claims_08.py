@@ -463,6 +463,22 @@ def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
         assert "Chosen on 10 examples, drawn at random, 5 seeds" in names["caveats"]
 
 
+def test_lesson_8_the_report_names_a_schedule_and_owns_up_to_an_unknown_constant_answer():
+    def loss(y, prediction):
+        return keras.ops.mean(keras.ops.abs(y - prediction) ** 1.5, axis=-1)
+
+    def build_model():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        decay = keras.optimizers.schedules.CosineDecay(0.1, 30)
+        model.compile(keras.optimizers.SGD(decay), loss)
+        return model
+
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    names = template(build_model, (x, x[:, 0]), "numbers", rate=0.01)
+    assert "SGD with CosineDecay (the rate is the largest of the schedule), tar" in names["caveats"]
+    assert names["final"].endswith("; the best constant answer: unknown")
+
+
 def test_lesson_8_the_check_up_begins_with_the_last_layer():
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
     (cell,) = (
@@ -510,7 +526,7 @@ def template(build_model, arrays, targets, rate, causes=()):
     names = {"my_arrays": lambda: arrays, "TARGETS": targets, "IN_TIME": False}
     names |= {"standardise": standardise, "own_data": own_data, "np": np, "CSV": None}
     names |= {"sweep_learning_rates": sweep_learning_rates, "EPOCHS": 1, "BATCH_SIZE": 32}
-    names |= {"build_model": build_model}
+    names |= {"build_model": build_model, "own_model": own_model}
     report = type("Report", (), {"causes": causes})
     names["result"] = type("Result", (), {"chance": {"val_loss": 1.0}})
     names |= {"rate": rate, "LEARNING_RATES": [rate], "my_report": report}
