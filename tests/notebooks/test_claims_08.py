@@ -479,6 +479,18 @@ def test_lesson_8_the_report_names_a_schedule_and_owns_up_to_an_unknown_constant
     assert names["final"].endswith("; the best constant answer: unknown")
 
 
+def test_lesson_8_the_report_warns_of_a_rate_that_fails_on_the_test_examples():
+    def build_model():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    for rate, warned in ((0.1, False), (100.0, True)):  # 100 diverges
+        names = template(build_model, (x, x[:, 0]), "numbers", rate=rate)
+        assert names["final"].endswith("don't use this rate.") == warned
+
+
 def test_lesson_8_the_check_up_begins_with_the_last_layer():
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
     (cell,) = (
@@ -515,6 +527,9 @@ def test_lesson_8_a_sweep_that_fails_leaves_no_rate_of_a_patient_behind():
     with pytest.raises(MemoryError):
         exec(sweep, names)
     assert names["start"].centre == 0.01  # RMSprop begins where Adam does
+    with pytest.raises(MemoryError):
+        exec(sweep, few := names | {"BATCH_SIZE": 9000, "EPOCHS": 300, "y_train": [0] * 32})
+    assert few["start"].centre == 0.01  # a batch holds no more than there are examples
     with pytest.raises(AssertionError, match="the sweep isn't done"):
         exec(test, names)
 
