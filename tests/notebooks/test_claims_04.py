@@ -271,6 +271,20 @@ def test_lesson_4_a_warm_up_does_not_help_on_the_test_problem_even_with_a_rate_o
     assert ends == sorted(ends)
 
 
+def test_lesson_4_a_warm_up_leaves_the_area_and_the_distance_and_adds_noise():
+    """The lesson once said that it doesn't help because it takes away updates."""
+    areas, debts, noises = [], [], []
+    for warm_up in (0, 50, 200):
+        schedule = schedules.make_schedule("linear to zero", 0.395, T, warm_up)
+        areas.append(schedule(NOW).sum())
+        debts.append(end(schedule, noise=0.0))
+        noises.append(end(schedule) - debts[-1])
+        assert schedule(900) == pytest.approx(0.0395 * T / (T - warm_up))
+    assert areas == pytest.approx(areas[:1] * 3, rel=0.002)
+    assert debts == pytest.approx(debts[:1] * 3, rel=0.005)
+    assert noises[0] < 0.98 * noises[1] < 0.95 * noises[2]
+
+
 def test_lesson_4_your_turn_can_be_beaten_by_half_a_per_cent_and_not_by_more():
     mark = noisy_quadratic.best_initial_rate("linear to zero", T)[1]
     powers, rates = np.linspace(0.8, 2.0, 61), np.geomspace(0.2, 0.9, 80)
