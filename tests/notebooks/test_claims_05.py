@@ -288,18 +288,20 @@ def test_other_networks_depth_moves_the_plateau():
     assert best(()) > 5 * best((50,) * 8)
 
 
-def test_other_networks_with_eight_layers_the_plateau_ends_sooner_than_ours():
-    """The lesson once said that the best rate is lower, though ours is as good at 0.29."""
+def test_other_networks_with_eight_layers_the_plateau_ends_sooner():
+    """The lesson once compared the best rates alone, which are partly luck."""
 
-    def found(hidden, rate, seeds):
-        weights = start((4, *hidden, 3), seeds)
-        weights, _ = train(weights, np.full(60, rate), IRIS.x_train, IRIS.y_train)
-        return losses_of(weights, IRIS.x_validation, IRIS.y_validation)
+    def rise(hidden, seeds):
+        means = []
+        for rate in (0.29, 1.34):
+            weights = start((4, *hidden, 3), seeds)
+            weights, _ = train(weights, np.full(60, rate), IRIS.x_train, IRIS.y_train)
+            losses = losses_of(weights, IRIS.x_validation, IRIS.y_validation)
+            means.append(np.nan_to_num(losses, nan=9).mean())
+        return means[1] / means[0]
 
-    ours = found((50, 12), 0.29, 40) - found((50, 12), 1.34, 40)
-    assert abs(ours.mean()) < 2.5 * ours.std(ddof=1) / np.sqrt(40)
-    low, high = (np.nan_to_num(found((50,) * 8, rate, 8), nan=9).mean() for rate in (0.29, 1.34))
-    assert high > 4 * low
+    assert rise((50, 12), 10) < 1.3
+    assert rise((50,) * 8, 3) > 3
 
 
 def smallest(rates, losses, level):
