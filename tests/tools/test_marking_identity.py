@@ -650,6 +650,38 @@ def test_groups_and_extensions_written_by_a_person_stay(room):
     assert (roster.load(room)["zoe"].group, roster.load(room)["zoe"].extension) == ("red", "3")
 
 
+def test_people_stay_who_they_were_when_the_list_is_taken_anew(room):
+    """Somebody joins or leaves, or the export has another column: nobody's id changes."""
+
+    def ids(*people, head="First name,Last name,Email address"):
+        text = "\n".join((head, *people))
+        return [it.id for it in roster.take(room, text.encode())]
+
+    anna, other = "Anna,Berg,anna@a.edu", "Anna,Bach,anna@b.edu"
+    assert ids(anna, "Bo,Bach,bo@a.edu") == ["anna", "bo"]
+    path = room.folder / "roster.csv"
+    path.write_text(path.read_text().replace(",,,,,moodle", ",,,red,4,moodle", 1))
+    assert ids(anna, "Bo,Bach,bo@a.edu", other) == ["anna", "bo", "anna@b.edu"]
+    assert [it.extension for it in roster.load(room).values()] == ["4", "", ""]
+    assert ids(other) == ["anna@b.edu"]
+    head = "First name,Last name,ID number,Email address"
+    assert ids("Anna,Bach,S-1,anna@b.edu", head=head) == ["anna@b.edu"]
+    assert ids("Anna,Bach,S-1,anna.bach@b.edu", head=head) == ["anna@b.edu"]
+
+
+def test_nobody_inherits_the_place_of_somebody_who_left(room):
+    head = b"First name,Last name,Email address\n"
+    roster.take(room, head + b"Anna,Berg,anna@a.edu\n")
+    path = room.folder / "roster.csv"
+    path.write_text(path.read_text().replace(",,,,,moodle", ",,,red,4,moodle", 1))
+    (new,) = roster.take(room, head + b"Anna,Bach,anna@b.edu\n")
+    assert (new.id, new.group, new.extension) == ("anna@b.edu", "", "")
+    canvas = b"Student,ID,SIS Login ID,Section\n"
+    roster.take(room, canvas + b'"Berg, Anna",11,anna,M\n')
+    with pytest.raises(SystemExit, match="anna was Berg, Anna until now"):
+        roster.take(room, b'Student,ID,SIS User ID,Section\n"Bach, Anna",12,anna,M\n')
+
+
 def test_a_zip_file_is_never_in_memory_as_a_whole(room, of, tmp_path):
     import tracemalloc
 
@@ -665,6 +697,27 @@ def test_a_zip_file_is_never_in_memory_as_a_whole(room, of, tmp_path):
     tracemalloc.stop()
     assert len(result.done) == 22
     assert peak < 150_000_000
+
+
+def test_a_file_that_is_too_large_is_assigned_as_such(room, of, tmp_path):
+    files = {"a/Untitled.ipynb": of("anna") + b" " * sources.LARGEST, "b/x.ipynb": of("b")}
+    origin = handed_in(tmp_path / "in", files)
+    decisions.assign_to(room, LESSON, "anna", origin / "a/Untitled.ipynb")
+    with pytest.raises(RuntimeError, match="the file has 10 MB"):
+        restore.read(room.file("submitted", LESSON, "anna").read_bytes())
+    result = collecting.collect(origin, room, LESSON)
+    assert set(result.done) == {"anna", "b"}
+    decisions.nobodys(room, LESSON, origin / "a/Untitled.ipynb")
+    result = collecting.collect(origin, room, LESSON)
+    assert "a/Untitled.ipynb: removed by hand" in result.left
+
+
+def test_the_course_and_the_class_are_nobodys_submissions(room, of, tmp_path):
+    handed_in(tmp_path / "in", {"anna/exercises_01.ipynb": of("anna")})
+    for origin in (tmp_path, ROOT, ROOT / "exercises", ROOT / ".." / ROOT.name):
+        with pytest.raises(SystemExit, match="give what was handed in"):
+            collecting.collect(origin, room, LESSON)
+    collecting.collect(tmp_path / "in", room, LESSON)
 
 
 def test_a_file_that_is_too_large_is_told_and_not_stored(room, of, tmp_path):

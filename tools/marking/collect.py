@@ -5,6 +5,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import exercises
+
 from . import (
     attempts,
     choose,
@@ -80,6 +82,9 @@ def collect(origin, classroom, lesson):
     Collected
     """
     origin = given(origin, classroom)
+    for own in (classroom.folder, exercises.SOURCES.resolve()):
+        if own.is_relative_to(origin.resolve()):
+            raise SystemExit(f"FROM={origin} holds {own}: give what was handed in")
     with locked(classroom):
         result = Collected(origin)
         found = list(_candidates(origin, classroom, lesson, result))
@@ -172,15 +177,15 @@ def _candidates(origin, classroom, lesson, result):
     for file in books:
         whose = layouts.whose(file.place, common, (lesson.assignment,))
         file = _packed(file, whose, common, (lesson.assignment,))
-        if file.size > sources.LARGEST:
-            size = f"{file.size / 1e6:.0f} MB"
-            yield Found(file, whose, "", lesson.number, f"it has {size}; a notebook may have 10")
-            continue
         content = file.read()
         own = digest(content)
         known = decided(file.place, own)
         if known == decisions.NOBODY:
             result.out.append(Problem(file.place, "removed by hand", ""))
+            continue
+        if file.size > sources.LARGEST:
+            why = f"it has {file.size / 1e6:.0f} MB; a notebook may have 10"
+            yield Found(file, whose, own if known else "", lesson.number, why, known)
             continue
         try:
             number, damaged = lessons.lesson_of(classroom, content), ""
@@ -231,7 +236,7 @@ def _take(files, student, classroom, lesson, result, known):
         if chosen.damaged:
             result.told.append(Problem(student, kept, f"ask {student} for the newer file again"))
         return choose.rows(files, student, lesson, None)
-    content = chosen.file.read() if chosen.digest else f"TOO LARGE {chosen.file.size}".encode()
+    content = sources.kept(chosen.file, chosen.file.read())
     again = stored(classroom, lesson, student, content)
     words = {None: "unchanged", True: f"again from {chosen.file.place}"}.get(
         again, f"from {chosen.file.place}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import attempts, layouts, roster, sources
+from . import attempts, layouts, persons, roster, sources
 from .files import digest, locked, read_json, settle, write_whole
 
 NOBODY = "-"
@@ -82,7 +82,7 @@ def assign_to(classroom, lesson, student, place):
             f"STUDENT={student} is not in the roster: {classroom.command('roster', FROM='...')}, "
             f"or add a line to {classroom.folder / 'roster.csv'}"
         )
-    if not student or student != roster.safe(student):
+    if not student or student != persons.safe(student):
         raise SystemExit(f"STUDENT={student}: letters, digits and . _ @ - only, please")
     with locked(classroom):
         content = file.read()
@@ -91,7 +91,7 @@ def assign_to(classroom, lesson, student, place):
         own = digest(content)
         over = [it["digest"] for it in attempts.of(classroom, lesson, student) if it["digest"]]
         _decide(classroom, lesson, own, Path(place).as_posix(), student, over)
-        stored(classroom, lesson, student, content)
+        stored(classroom, lesson, student, sources.kept(file, content))
         found = _Found(file, layouts.whose(file.place), own)
         before = attempts.of(classroom, lesson, student)
         same = [it["file"] for it in before if f"/{place}".endswith(f"/{it['file']}")]
@@ -167,6 +167,7 @@ def _take_out(classroom, lesson, student):
     attempts.drop(classroom, lesson, student)
     with Gradebook(classroom.gradebook) as gradebook, suppress(MissingEntry):
         gradebook.remove_submission(lesson.assignment, student)
-    classroom.reason(lesson, student).unlink(missing_ok=True)
+    for ending in (".txt", ".json"):
+        classroom.reason(lesson, student).with_suffix(ending).unlink(missing_ok=True)
     for step in ("feedback", "autograded", "submitted"):
         shutil.rmtree(classroom.file(step, lesson, student).parent, ignore_errors=True)

@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from datetime import datetime
 
-from . import blackboard, layouts, matching, moodle, roster
+from . import blackboard, layouts, matching, moodle, persons, roster
 from .files import Problem, digest
 
 STRANGER = "is not in the roster"
@@ -138,9 +138,9 @@ def identities(raws):
     >>> list(identities(["Zoe M", "../=cmd", "a b", "a_b"]).values())[:2]
     ['Zoe_M', 'cmd']
     """
-    names = {raw: roster.safe(raw) for raw in raws}
+    names = {raw: persons.safe(raw) for raw in raws}
     taken = Counter(name.lower() for name in names.values())
     for raw, name in names.items():
-        if taken[name.lower()] > 1 or len(name) >= roster.LONGEST:  # it may have been cut
+        if taken[name.lower()] > 1 or len(name) >= persons.LONGEST:  # it may have been cut
             names[raw] = f"{name}-{digest(raw.encode())[:6]}"
     return names

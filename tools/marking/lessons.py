@@ -40,7 +40,7 @@ def known(classroom):
     """Return the releases by the lesson's two digits: the class's own, and the public ones."""
     public = sorted(exercises.RELEASES.glob("[0-9][0-9]_*/*.ipynb"))
     own = [classroom.file("release", it) for it in classroom.lessons()]
-    return {path.parent.name[:2]: path for path in (*public, *own)}
+    return {path.parent.name[:2]: path for path in (*public, *own) if path.exists()}
 
 
 def lesson_of(classroom, content):

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from difflib import SequenceMatcher
 
-from .roster import is_letter, safe
+from .persons import is_letter, safe
 
 NUMBERED = ("canvas", "moodle")  # they write a number of their own into the files' names
 ACCENT = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]")  # Latin, Hebrew, Arabic

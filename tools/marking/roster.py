@@ -2,12 +2,12 @@
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from typing import NamedTuple
 
-from . import tables, zeros
+from . import persons, tables, zeros
 from .files import Problem, as_csv, locked, read_json, write_whole
+from .persons import safe
 
 WHAT = "the roster"
 KEPT = ("group", "extension")  # what a person may write into roster.csv, and keeps
@@ -15,7 +15,6 @@ HEAD = (  # a cell of a table's head, where a list of ids has none
     r"(?:(?:student|full|first|last|family|given|user)[ _-]?)?(?:names?|ids?|number)"
     r"|e-?mail(?:[ -]?adresse|[ -]?address)?|students?|vorname|nachname|matrikel\w*"
 )
-LONGEST = 80  # letters of an id
 SPOILT = r"\d+([.,_]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
@@ -167,24 +166,6 @@ def checked(students, what):
     return students
 
 
-def safe(raw):
-    """Return a name that can stand in a path, a pattern and a table.
-
-    Examples
-    --------
-    >>> safe("../=cmd"), safe("Zoë Müller"), safe("a@b.edu")
-    ('cmd', 'Zoë_Müller', 'a@b.edu')
-    """
-    name = unicodedata.normalize("NFC", raw)
-    name = "".join(it if it in ".@-" or is_letter(it) else "\0" for it in name)
-    return re.sub("\0+", "_", name).strip("._-@")[:LONGEST].rstrip("._-@") or "nobody"
-
-
-def is_letter(sign):
-    """Tell whether a sign belongs to a word; vowels of Hindi and Thai are marks to Unicode."""
-    return sign.isalnum() or sign == "_" or unicodedata.category(sign).startswith("M")
-
-
 def load(classroom):
     """Return the class's roster, by id; empty if there is none."""
     path = classroom.folder / "roster.csv"
@@ -201,6 +182,7 @@ def take(classroom, content):
     students = read_export(content)
     with locked(classroom):
         before = load(classroom)
+        students = checked(persons.as_before(students, before, WHAT), WHAT)
         for place, student in enumerate(students):
             old = before.get(student.id, student)
             kept = {it: getattr(student, it) or getattr(old, it) for it in KEPT}

@@ -61,6 +61,11 @@ def shown(place):
     return os.fsencode(place).decode("utf-8", "replace")
 
 
+def kept(file, content):
+    """Return what is stored of a `File` with some content: of a large one nothing but its size."""
+    return content if file.size <= LARGEST else f"TOO LARGE {file.size}".encode()
+
+
 def _in_folder(origin):
     for path in sorted(origin.rglob("*")):
         place = path.relative_to(origin)
