@@ -82,9 +82,9 @@ def marked(room, scores):
             content = room.file("submitted", LESSON, student).read_bytes()
             task = one.Task(student, content, *texts)
             nb = restore.restored(restore.read(content), *restore.structure(*texts))
-            nb.metadata.marking["of"] = task.of
-            text = nbformat.writes(nb)
             names = dict.fromkeys(SCORES, "x")
+            nb.metadata.marking |= {"of": task.of, "answers": names}
+            text = nbformat.writes(nb)
             own = scores.get(student, SCORES)
             result = one.Marked(student, task.of, "", text, own, ("free_text",), names)
             keep.keep(room, LESSON, gradebook, result)
@@ -269,6 +269,22 @@ def test_a_spreadsheet_may_save_what_a_person_wrote(room, tmp_path, form):
     assert [row["student"] for row in files.problems(room)] == ["bergjörg_11"]
 
 
+@pytest.mark.parametrize(("student", "saved"), [("007", "7"), ("mar12", "12-Mar")])
+def test_a_spreadsheet_gives_no_time_to_somebody_else(room, tmp_path, student, saved):
+    lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
+    origin = handed_in(room, tmp_path / "all.zip", [f"{student}/a.ipynb", "anna/a.ipynb"])
+    collecting.collect(origin, room, LESSON)
+    marked(room, {})
+    path = room.folder / "collected.csv"
+    before = path.read_text(encoding="utf-8")
+    wanted = [row["penalty"] for row in marks.rows(room, LESSON)]
+    assert None not in wanted
+    path.write_text(before.replace(f",{student},", f",{saved},"), encoding="utf-8")
+    assert [row["penalty"] for row in marks.rows(room, LESSON)] == wanted
+    collecting.collect(origin, room, LESSON)
+    assert sorted(path.read_text(encoding="utf-8").split()) == sorted(before.split())
+
+
 def test_what_is_said_of_many_is_said_once(room, tmp_path):
     lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
     names = [f"s{n:02}_{n}_{n}_exercises_01.ipynb" for n in range(25)]
@@ -334,6 +350,64 @@ def test_points_by_hand_where_the_notebook_could_not_be_run(room, tmp_path, caps
     ):  # fmt: skip
         with pytest.raises(SystemExit, match=why):
             give(question, points)
+
+
+def test_points_by_hand_stay_when_the_same_file_fails_again(room, tmp_path):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS[:2]), room, LESSON)
+
+    def fails(of):
+        with Gradebook(room.gradebook) as gradebook:
+            keep.keep(room, LESSON, gradebook, one.Marked("anna", of, "the kernel died"))
+
+    of = keep.expected(room, LESSON, "anna")
+    fails(of)
+    for question in SCORES:
+        marks.give(room, LESSON, "anna", question, "1")
+    fails(of)
+    row = marks.rows(room, LESSON)[0]
+    assert (row["status"], row["total"], row["complete"]) == ("done", 4, True)
+    room.file("submitted", LESSON, "anna").write_bytes(b"another file")
+    fails(keep.expected(room, LESSON, "anna"))
+    row = marks.rows(room, LESSON)[0]
+    assert (row["status"], row.get("total")) == ("failed", None)
+
+
+def test_points_wait_for_nobody_if_the_same_answer_is_back(room, tmp_path):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS[:2]), room, LESSON)
+    marked(room, {})
+    marks.give(room, LESSON, "anna", "free_text", "2")
+    path = room.file("submitted", LESSON, "anna")
+    good = path.read_bytes()
+    for content in (b"broken", b"broken once more"):
+        path.write_bytes(content)
+        with Gradebook(room.gradebook) as gradebook:
+            of = keep.expected(room, LESSON, "anna")
+            keep.keep(room, LESSON, gradebook, one.Marked("anna", of, "it is damaged"))
+        assert marks.rows(room, LESSON)[0]["status"] == "failed"
+    path.write_bytes(good)
+    marked(room, {})
+    row = marks.rows(room, LESSON)[0]
+    assert (row["status"], row["free_text"], row["total"]) == ("done", 2, 7)
+
+
+def test_a_table_that_a_person_changed_is_kept(room, tmp_path):
+    collecting.collect(handed_in(room, tmp_path / "all.zip", FOLDERS[:2]), room, LESSON)
+    marked(room, {})
+    told = []
+    feedback.hand_back(room, LESSON, told.append)
+    path = room.folder / "marks.csv"
+    written = path.read_text(encoding="utf-8")
+    path.write_bytes(b"\xef\xbb\xbf" + written.replace(",", ";").replace("5.0", "5").encode())
+    feedback.hand_back(room, LESSON, told.append)
+    assert path.read_text(encoding="utf-8") == written
+    assert not any("by hand" in it for it in told)
+    for number, points in ((1, "77"), (2, "78")):
+        path.write_text(written.replace("anna,,,", f"anna,,,{points}"), encoding="utf-8")
+        feedback.hand_back(room, LESSON, told.append)
+        assert path.read_text(encoding="utf-8") == written
+        kept = room.folder / f"marks_changed_by_hand_{number}.csv"
+        assert points in kept.read_text(encoding="utf-8")
+        assert any(kept.name in it and "make points" in it for it in told)
 
 
 def test_what_a_person_should_read_first_is_told(room, tmp_path, capsys):

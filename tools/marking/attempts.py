@@ -23,10 +23,29 @@ def taken(classroom):
     if not path.exists():
         return []
     rows = [_as_written(it) for it in tables.rows(path, COLUMNS, ("lesson", "student", "file"))]
+    known = read_json(classroom.folder / TIMES, {})
+    rows = _with_their_students(rows, known)
     if all(re.match(r"\d{4}-|$", it["handed in"]) for it in rows):
         return rows
-    known = read_json(classroom.folder / TIMES, {})
     return [{**it, "handed in": known.get(_key(it), it["handed in"])} for it in rows]
+
+
+def _with_their_students(rows, known):
+    """Return rows with the students that they were written with, such as 007 or mar12.
+
+    A spreadsheet makes 7 and 12-Mar of these. Where one file is several students', nothing is
+    guessed.
+    """
+    students = defaultdict(list)
+    for key in known:
+        number, student, file = key.split("/", 2)
+        students[number, file].append(student)
+
+    def student(row):
+        written = students[row["lesson"], f"{row['digest']}/{row['file']}"]
+        return written[0] if len(written) == 1 else row["student"]
+
+    return [{**row, "student": student(row)} for row in rows]
 
 
 def _key(row):

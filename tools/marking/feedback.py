@@ -151,10 +151,16 @@ def hand_back(classroom, lesson, tell=print, workers=1):
                 path = classroom.file("feedback", lesson, task.student)
                 write_whole(classroom, path, harmless(made[0]))
         problems += _to_look_at(rows) + roster.strangers(classroom, lesson)
+        kept = marks.changed_by_hand(classroom)
         marks.write(classroom)
         path = platforms.marks_file(classroom, lesson, rows)
         platforms.pages_file(classroom, lesson)
         note_problems(classroom, "handback", lesson, problems)
+    if kept:
+        tell(
+            f"marks.csv had been changed by hand, and is written anew: the old one is {kept}. "
+            "Give points with make points, or in the formgrader (make look)"
+        )
     for words in _told_once(problems):
         tell(printable(words))
     out = sum(not row.get("complete") for row in rows)

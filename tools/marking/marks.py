@@ -2,13 +2,15 @@
 
 import re
 from functools import lru_cache
+from itertools import count
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import attempts, keep, lateness, roster
+from . import attempts, keep, lateness, roster, tables
 from .files import as_csv, locked, problems, write_whole
 
+TABLE, WRITTEN = "marks.csv", ".marks_written.csv"  # for a person, and what it was
 NOTHING = "nothing handed in"
 FAILED, SUSPICIOUS, WAITING, DONE = "failed", "suspicious", "needs marking", "done"
 
@@ -36,8 +38,43 @@ def write(classroom, path=None, gradebook=None):
         table[student] = {**lacking, **line, **own, "total": sum(totals)}
     result = [table[it] for it in sorted(table)]
     text = as_csv([*columns, "total"], result)
-    write_whole(classroom, path or classroom.folder / "marks.csv", text)
+    path = path or classroom.folder / TABLE
+    if path == classroom.folder / TABLE:
+        write_whole(classroom, classroom.folder / WRITTEN, text)
+    write_whole(classroom, path, text)
     return result
+
+
+def changed_by_hand(classroom):
+    """Keep a table that a person has changed since it was written; return where, or None.
+
+    A spreadsheet that saves the same values in its own way has changed nothing.
+    """
+    path, written = classroom.folder / TABLE, classroom.folder / WRITTEN
+    if not path.exists() or not written.exists():
+        return None
+    if _values(path) == _values(written):
+        return None
+    names = (classroom.folder / f"marks_changed_by_hand_{n}.csv" for n in count(1))
+    kept = next(it for it in names if not it.exists())
+    write_whole(classroom, kept, path.read_bytes())
+    return kept
+
+
+def _values(path):
+    """Return the cells of a table without zeros, points and blanks that mean nothing."""
+    try:
+        rows = tables.read(path.read_bytes(), path)
+    except SystemExit:
+        return path.read_bytes()
+    return [[_value(it) for it in row] for row in rows]
+
+
+def _value(cell):
+    try:
+        return float(cell.replace(",", "."))
+    except ValueError:
+        return cell.strip()
 
 
 def _lacking(lessons, student, wrong):
