@@ -410,6 +410,21 @@ PEEKS = {
     "what the tests use": "from utils import descent\nlimit = descent.stability_limit",
     "a name of the tests": "def update(x, rate):\n    return wanted",
     "a name of the tests, in a cell of one's own": "give = lambda: wanted",
+    "numpy, beside a line that begins with %": "x = (7\n  % 2)\nnp = print",
+    "numpy, beside a magic": "x = %pwd\nnp = print",
+    "numpy, in a magic": "%time np = print",
+    "numpy, from a function": "def update(x, rate):\n    global np\n    np = print",
+    "numpy, in a comprehension": "[np := print for _ in 'a']",
+    "numpy, as a default": "def update(x, rate=(np := print)):\n    return x",
+    "numpy, in a match": "match print:\n    case np:\n        pass",
+    "numpy, in a class": "if True:\n    class np:\n        pass",
+    "numpy, in the names here": "locals()['n' + 'p'] = print",
+    "a number that was given": "curvature = 0",
+    "a number that was given, in a function": "def f(x):\n    global curvature\n    curvature = 0",
+    "an array that was given": "curvature[:] = 0",
+    "what was typed": "def update(x, rate):\n    return _i12",
+    "the history": "%history -f seen.py",
+    "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
 
 
@@ -437,6 +452,10 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 9",
         "get_ipython().run_line_magic('matplotlib', 'inline')\nexpect('mine', 1, 1)",
         "class It:\n    def set(self, x):\n        self.x = x",
+        "def update(x, rate):\n    curvature = 2\n    x[0] = 1\n    return x - rate * (9\n    % 5)",
+        "%time sum(range(9))\n!ls\n_i = 3\nfiles = !ls\nimport numpy as np",
+        "values = [curvature for curvature in (1, 2)]\nresults = {}\nresults['a'] = curvature",
+        "def update(curvature):\n    curvature[0] = 1",
         "if __name__ == '__main__':\n    print(1)",
     ],
 )

@@ -259,6 +259,8 @@ def do_points(room, chosen):
 
 def do_look(room, chosen):
     """Open JupyterLab in the class's folder; its menu Nbgrader has the formgrader."""
+    if not room.lessons():
+        raise SystemExit(f"{room.folder} has no lesson yet: make assignment LESSON=...")
     sandbox.prepare()
     rest = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     os.environ["PYTHONPATH"] = os.pathsep.join([str(sandbox.ROOT), *rest])

@@ -32,11 +32,14 @@ UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a
 HINTS = {
     "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
     r"|events\.register|set_custom_exc|input_transformers|user_ns\b"
-    r"|get_ipython\(\)(?!\.(?:run_(?:line|cell)_magic|magic|system|getoutput)\()",
+    r"|get_ipython\(\)(?!\.(?:run_(?:line|cell)_magic|magic|system|getoutput)\()"
+    r"|\bget_ipython[ \t]+as\b|=[ \t]*get_ipython\b(?!\()|\bInteractiveShell\b",
     "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b"
     r"|\bimport[ \t]+__main__|\b(tb|gi|cr|ag)_frame\b|\bf_(back|locals|globals)\b"
-    r"|(walk|extract)_(stack|tb)\b",
-    "reaches for names by their text": r"(?<![.\w])((globals|eval|exec|__import__)\(|vars\(\s*\))"
+    r"|(walk|extract)_(stack|tb)\b|\b_(ii|iii|i\d+|dh)\b"
+    r"|((\n|^|=)[ \t]*%|magic\(\s*['\"]%?)(hist|history|recall|rep|rerun|macro|save|notebook)\b",
+    "reaches for names by their text": r"(?<![.\w])((globals|eval|exec|__import__)\(|vars\(\s*\)"
+    r"|locals\(\s*\)\s*[.\[])|=[ \t]*locals\(\s*\)"
     r"|__(globals|builtins|subclasses)__|\bbuiltins\b|\bsys\.modules\b|\bimportlib\b"
     r"|\bgc\.get_",
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
@@ -156,6 +159,10 @@ def hints(nb):
     found += [f"an answer reads {name}, which only the tests define" for name in reads]
     uses = modules.borrowed(own, [*given, *texts], tests)
     found += [f"an answer uses {name}, with which the tests find theirs" for name in uses]
+    changes = names.overwritten(own, given, tests)
+    found += [
+        f"an answer changes {name}, which the notebook gives to its tests" for name in changes
+    ]
     changes = modules.changed(own, given)
     found += [f"an answer changes {name}, which was imported" for name in changes]
     return sorted(set(found))

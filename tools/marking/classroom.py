@@ -116,6 +116,9 @@ class Classroom:
                 f"LESSON={number} is not assigned to {self.folder} (assigned: {known}): "
                 f"make assignment LESSON={number}"
             )
+        if not self.file("release", found[0]).exists():
+            command = self.command("assignment", found[0], SEED="...")
+            raise SystemExit(f"{self.folder} has half of lesson {number}: {command} once more")
         return found[0]
 
     def lessons(self):
@@ -166,6 +169,8 @@ class Classroom:
                 f"{self.folder} holds submissions of another version of {lesson.assignment}: "
                 "use another CLASS, or say FORCE=yes and mark them anew"
             )
+        release = self.file("release", lesson)
+        release.unlink(missing_ok=True)  # it says that all is there, and comes last
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(written, encoding="utf-8", newline="\n")
         config = CONFIG.format(root=str(sandbox.ROOT), folder=str(self.folder))
@@ -173,7 +178,6 @@ class Classroom:
         result = self.nbgrader().generate_assignment(lesson.assignment)
         if not result["success"]:
             raise SystemExit(f"nbgrader refuses {own}:\n{result['error']}")
-        release = self.file("release", lesson)
         text = exercises.written(exercises.student_version(notebook, seed))
         release.write_text(text, encoding="utf-8", newline="\n")
         return release

@@ -2,7 +2,7 @@
 
 import ast
 
-from .names import NAMED, left_behind, tree_of
+from .names import defined_in, left_behind, tree_of
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
@@ -31,8 +31,7 @@ def changed(own, given):
     before, mine = _imported(given), _imported(own)
     found = {name for name, what in mine.items() if before.get(name, what) != what}
     for tree in own:
-        defined = {it.name for it in tree.body if isinstance(it, NAMED)}
-        found |= (left_behind(tree) | defined) & set(before)
+        found |= (left_behind(tree) | defined_in(tree)) & set(before)
         found |= {_changes(it) for it in ast.walk(tree) if _root(it) in {*before, *mine}}
     return sorted(found - {""})
 

@@ -1,11 +1,17 @@
 """Names in code: what only the tests define, and what a student wrote into a given cell."""
 
 import ast
+import re
+
+from IPython.core.inputtransformer2 import TransformerManager
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 NAMED = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler
 KEPT = (ast.Import, ast.ImportFrom, *NAMED[:3])
-CLOSED = (*FUNCTIONS, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+CLOSED = (*FUNCTIONS, ast.ClassDef)
+HALF_CLOSED = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+BINDS = {ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest"}
+RUNS_CODE = r"(?m)^([ \t]*)%(?:time|prun)\b[ \t]*"  # magics whose line is Python
 
 
 def peeked(own, given, tests):
@@ -81,10 +87,18 @@ def _defines(statement):
 
 
 def tree_of(code):
-    """Return the syntax tree of a cell; one that is no Python has none."""
-    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in code.split("\n")]
+    """Return the syntax tree of a cell as IPython runs it; one that is no Python has none.
+
+    Examples
+    --------
+    >>> [ast.unparse(it) for it in tree_of("%%time\\nfiles = !ls\\nx = (7\\n  % 2)").body][1]
+    'x = 7 % 2'
+    """
+    while code.lstrip().startswith("%%"):
+        code = code.lstrip().partition("\n")[2]
     try:
-        return ast.parse("\n".join(lines))
+        plain = TransformerManager().transform_cell(re.sub(RUNS_CODE, r"\1", code))
+        return ast.parse(plain)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
 
@@ -105,12 +119,77 @@ def _bound(tree):
 
 
 def left_behind(tree):
-    """Return the names that a cell assigns where later cells see them; imports are no answers."""
-    found, waiting = set(), [tree]
-    while waiting:
-        it = waiting.pop()
-        if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store):
+    """Return the names that a cell binds where later cells see them; imports are no answers.
+
+    Functions and classes are not among them, see `defined_in`.
+
+    Examples
+    --------
+    >>> sorted(left_behind(tree_of("def f(x):\\n    global a\\n    b = 1\\n[c := d for d in 'x']")))
+    ['a', 'c']
+    """
+    found = {name for it in ast.walk(tree) if isinstance(it, ast.Global) for name in it.names}
+    for it, inside in _open_to_all(tree):
+        if isinstance(it, ast.NamedExpr):
+            found.add(it.target.id)
+        elif isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store) and not inside:
             found.add(it.id)
-        if not isinstance(it, CLOSED):
-            waiting += ast.iter_child_nodes(it)
-    return found
+        elif type(it) in BINDS:
+            found.add(getattr(it, BINDS[type(it)]))
+    return found - {None}
+
+
+def defined_in(tree):
+    """Return the functions, classes and caught errors that later cells see."""
+    return {it.name for it, _ in _open_to_all(tree) if isinstance(it, NAMED)} - {None}
+
+
+def _open_to_all(tree):
+    """Yield what is in no function or class, and whether it is in a comprehension."""
+    waiting = [(tree, False)]
+    while waiting:
+        it, inside = waiting.pop()
+        yield it, inside
+        inside = inside or isinstance(it, HALF_CLOSED)
+        closed = isinstance(it, CLOSED)  # its defaults, bases and decorators are outside
+        for name, value in ast.iter_fields(it):
+            if not (closed and name == "body"):
+                some = value if isinstance(value, list) else [value]
+                waiting += [(part, inside) for part in some if isinstance(part, ast.AST)]
+
+
+def overwritten(own, given, tests):
+    """Return the names that the notebook gives to its tests, and a student's code changes.
+
+    Parameters
+    ----------
+    own, given, tests : list of str
+        The student's code, the notebook's own, and the tests': a text for each cell.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> overwritten(["rate = 0\\nstart = 5"], ["rate = 3\\nstart = 4"], ["assert f(rate) == rate"])
+    ['rate']
+    """
+    own, given, tests = (list(map(tree_of, cells)) for cells in (own, given, tests))
+    named = [{it.id for it in ast.walk(tree) if isinstance(it, ast.Name)} for tree in tests]
+    read = set().union(*named) - set().union(*map(left_behind, tests))
+    gives = set().union(*(left_behind(it) | defined_in(it) for it in given))
+    changes = set().union(*(left_behind(it) | defined_in(it) | _in_place(it) for it in own))
+    return sorted(gives & read & changes)
+
+
+def _in_place(tree):
+    """Return the names of which a part is assigned, unless they are a function's arguments."""
+    arguments = {it.arg for it in ast.walk(tree) if isinstance(it, ast.arg)}
+    found = set()
+    for it in ast.walk(tree):
+        if isinstance(it, (ast.Subscript, ast.Attribute)) and not isinstance(it.ctx, ast.Load):
+            while isinstance(it, (ast.Subscript, ast.Attribute)):
+                it = it.value
+            found.add(getattr(it, "id", ""))
+    return found - arguments

@@ -45,7 +45,9 @@ if [ -n "$folder" ]; then # the marker reaches the sockets through /proc; nothin
                 [ "$name" != '"child-pid":' ] || child=${value%,}
             done <"$folder/info.json"
         }
-        while kill -0 "${JPY_PARENT_PID:-$PPID}" && kill -0 $$; do
+        # A folder of /proc stays the one of its process, also if another one gets the number.
+        cd "/proc/${JPY_PARENT_PID:-$PPID}" || cd /
+        while [ -e stat ] && kill -0 $$; do
             if [ -n "$child" ]; then
                 sleep 1
             else
