@@ -424,6 +424,8 @@ PEEKS = {
     "an array that was given": "curvature[:] = 0",
     "what was typed": "def update(x, rate):\n    return _i12",
     "the history": "%history -f seen.py",
+    "more magic commands than are read": "!ls\n" * 300 + "np = print",
+    "magic commands in a long cell": "!ls\n" * 9 + "x = 1  # one\n" * 9000 + "np = print",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
 

@@ -307,6 +307,7 @@ def hints_of(code):
         (feedback.harmless, "<script"), (feedback.harmless, "<script </script"),
         (lambda text: checks.in_hidden_part(text, "BEGIN HIDDEN TESTS"), "<ipython-input"),
         (hints_of, "\n"), (hints_of, "testing.a"), (hints_of, "np."), (hints_of, "np.a "),
+        (hints_of, "="), (hints_of, "!a\n"), (hints_of, "%time a\n"), (hints_of, "a = !b\n"),
         (layouts.whose, "-"), (layouts.whose, " -"),
     ],
 )  # fmt: skip

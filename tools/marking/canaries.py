@@ -50,6 +50,7 @@ HINTS = {
     r"|__array(_ufunc|_function|_interface|_struct)?__",
     "reaches out of Python": r"os\._exit|os\.kill|\bsubprocess\b|\bctypes\b|os\.system|\bsocket\b",
 }
+UNREAD = "an answer has more magic commands than are read"
 QUOTED = r"\(\s*(['\"])((?:(?!\1)[^\\{}\n])+)\1"  # a name in either kind of quotes
 COURSE = r"^[ \t]*((?:from|import)[ \t]+(?:utils|lrsweep|course)\b.*)$"
 
@@ -154,6 +155,9 @@ def hints(nb):
         if line.strip() not in course:
             found.append("an answer imports from the course's packages")
     own, given, tests = _code(nb, mine)
+    if sum(map(names.magics, own)) > names.MAGICS:
+        return sorted({*found, UNREAD})
+    found += [UNREAD for it in own if names.magics(it) * len(it) > names.READ]
     texts = [it.source for it in nb.cells if it.cell_type == "markdown" and id(it) not in mine]
     reads = names.peeked(own, given, tests)
     found += [f"an answer reads {name}, which only the tests define" for name in reads]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import lru_cache
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -11,6 +12,7 @@ KEPT = (ast.Import, ast.ImportFrom, *NAMED[:3])
 CLOSED = (*FUNCTIONS, ast.ClassDef)
 HALF_CLOSED = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 BINDS = {ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest"}
+MAGICS, READ = 200, 500_000  # what is read: IPython's own commands, and these times letters
 RUNS_CODE = r"(?m)^([ \t]*)%(?:time|prun)\b[ \t]*"  # magics whose line is Python
 
 
@@ -86,6 +88,7 @@ def _defines(statement):
     return _bound(statement)
 
 
+@lru_cache(1024)
 def tree_of(code):
     """Return the syntax tree of a cell as IPython runs it; one that is no Python has none.
 
@@ -96,11 +99,18 @@ def tree_of(code):
     """
     while code.lstrip().startswith("%%"):
         code = code.lstrip().partition("\n")[2]
+    number = magics(code)
     try:
-        plain = TransformerManager().transform_cell(re.sub(RUNS_CODE, r"\1", code))
-        return ast.parse(plain)
+        if number and number <= MAGICS and number * len(code) <= READ:
+            code = TransformerManager().transform_cell(re.sub(RUNS_CODE, r"\1", code))
+        return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
+
+
+def magics(code):
+    """Return how many lines may be IPython's and no Python; each costs a look at the whole cell."""
+    return len(re.findall(r"(?m)^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", code))
 
 
 def _bound(tree):
