@@ -218,7 +218,7 @@ def test_a_sandbox_that_is_left_when_bubblewrap_is_killed_ends(tmp_path, seconds
     wait_until(lambda: info.exists() and info.read_text().endswith("}\n"))
     left = json.loads(info.read_text())["child-pid"]
     try:
-        assert Path(f"/proc/{left}/comm").read_text() == "bwrap\n"
+        wait_until(lambda: Path(f"/proc/{left}/comm").read_text() == "bwrap\n")
         time.sleep(seconds)
         kernel.kill()
         kernel.wait()
