@@ -630,6 +630,22 @@ def test_what_the_gradebook_does_not_know_is_not_run(room, tmp_path, monkeypatch
         run.mark(room, LESSON, "sandboxed")
 
 
+def test_half_an_assignment_and_none_are_said_in_a_sentence(room, tmp_path, monkeypatch):
+    """Assigning was stopped before the students' notebook, which comes last, was there."""
+    with pytest.raises(SystemExit, match="has no lesson yet"):
+        main(["--class", str(tmp_path / "none"), "look"])
+    source = pupils.write_assignment(tmp_path / "again")
+    monkeypatch.setattr(Classroom, "nbgrader", lambda self: _stop())
+    with pytest.raises(KeyboardInterrupt):
+        room.assign(source, 8)
+    with pytest.raises(SystemExit, match="has half of lesson 1: make assignment LESSON=1 SEED"):
+        room.lesson(1)
+
+
+def _stop():
+    raise KeyboardInterrupt
+
+
 def test_a_page_without_the_notebook_has_no_notes(room):
     row = {"student": "anna", "total": 2, "max": 8, "late": "", "notes": "looks", "test_1a": None}
     page = feedback._marks_alone(room, LESSON, row)
