@@ -116,7 +116,8 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
         )
     _check_not_at_the_end(table.rates, best, said)
     guess = math.inf if chance is None else sign * chance
-    low, high = (best, best) if table.alike else _plateau(table.costs, best, guess)
+    ratios = sign == 1
+    low, high = (best, best) if table.alike else _plateau(table.costs, best, guess, ratios)
     chosen = _middle(table, low, high, guess)
     return Choice(
         learning_rate=float(table.rates[chosen]),
@@ -237,7 +238,7 @@ def _check_not_at_the_end(rates, best, said):
         )
 
 
-def _plateau(costs, best, guess=math.inf):
+def _plateau(costs, best, guess=math.inf, ratios=True):
     """Return the first and the last place of the rates around the best that luck may have parted.
 
     Parameters
@@ -247,6 +248,8 @@ def _plateau(costs, best, guess=math.inf):
     best : int
     guess : float
         What a constant answer costs.
+    ratios : bool
+        Whether costs are compared by their ratios, too.
     """
     means = np.where(np.isnan(costs[:, 0]), np.inf, costs.mean(axis=1))
     others = np.argsort(np.where(np.arange(len(means)) == best, -np.inf, means), kind="stable")
@@ -257,10 +260,10 @@ def _plateau(costs, best, guess=math.inf):
     ]
     seeds = costs.shape[1]
     error, behind = _scatter(costs[near]) / math.sqrt(seeds), means - means[best]
-    logs = _logarithms(costs)
-    ratio_error, ratios = _scatter(logs[near]) / math.sqrt(seeds), logs - logs[best]
-    clearly = ratios.mean(axis=1) > CLEARLY * ratios.std(axis=1, ddof=1) / math.sqrt(seeds)
-    larger = np.where(clearly, ratios.mean(axis=1), -np.inf)
+    logs = _logarithms(costs) if ratios else np.zeros_like(costs)
+    ratio_error, logs = _scatter(logs[near]) / math.sqrt(seeds), logs - logs[best]
+    clearly = logs.mean(axis=1) > CLEARLY * logs.std(axis=1, ddof=1) / math.sqrt(seeds)
+    larger = np.where(clearly, logs.mean(axis=1), -np.inf)
     rounding = 1e-12 * abs(means[best]), 1e-12
     low = high = best
     while True:
@@ -366,16 +369,32 @@ def _explain(table, best, tie, low, high, chosen):
 def _explain_plateau(table, best, low, high, chosen):
     rates = table.rates
     if low == high:
-        return "Seed by seed, the rates next to it are further behind than luck alone puts them."
+        return _explain_neighbours(table, best)
     behind = (table.means - table.means[best])[low : high + 1].max()
     how = f"at most {behind:.2g} behind it, as luck alone can do" if behind > 0 else "as good"
     text = (
         f"Seed by seed, the rates from {rates[low]:.3g} to {rates[high]:.3g} are {how};\n"
-        f"{rates[chosen]:.3g} is {_why_chosen(rates, low, high, chosen)}."
+        f"{rates[chosen]:.3g} is {_why_chosen(table, low, high, chosen)}."
     )
     if low == 0 or high == len(rates) - 1:
         text += " The plateau reaches the end of the sweep and may go on."
     return text
+
+
+def _explain_neighbours(table, best):
+    """Say why the rates on both sides of the best one are no part of the plateau."""
+    sides = np.array([best - 1, best + 1])
+    lost = table.rates[sides[~np.isfinite(table.means[sides])]]
+    none = f"no finite {table.metric} with every seed"
+    if len(lost) == 2:
+        return f"By itself: the rates next to it, {_listed(lost)}, have {none}."
+    if len(lost) == 0:
+        return "Seed by seed, the rates next to it are further behind than luck alone puts them."
+    (other,) = table.rates[sides[np.isfinite(table.means[sides])]]
+    return (
+        f"Seed by seed, {other:.3g} is further behind than luck alone puts it, and {lost[0]:.3g} "
+        f"has {none}."
+    )
 
 
 def _away(rates):
@@ -383,12 +402,14 @@ def _away(rates):
     return np.abs(np.log(rates / math.sqrt(rates[0] * rates[-1]))).round(9)
 
 
-def _why_chosen(rates, low, high, chosen):
-    away = _away(rates[low : high + 1])
+def _why_chosen(table, low, high, chosen):
+    away = _away(table.rates[low : high + 1])
     if away[chosen - low] > away.min():
         return "the one nearest to their middle that is better than a constant answer"
     if np.count_nonzero(away == away.min()) == 2:
-        return "the better of the two in their middle"
+        two = table.means[low : high + 1][away == away.min()]
+        how = "better" if two[0] != two[1] else "smaller"
+        return f"the {how} of the two in their middle"
     return "nearest to their middle"
 
 

@@ -248,6 +248,7 @@ def test_of_two_equally_near_and_equally_good_it_is_the_smaller():
     choice = choose_learning_rate(table(values, [0.001, 0.01, 0.1, 1.0]))
     assert choice.plateau == (0.01, 0.1)
     assert choice.learning_rate == 0.01
+    assert "0.01 is the smaller of the two in their middle." in choice.explanation
 
 
 def test_the_choice_is_better_than_a_constant_answer():
@@ -346,6 +347,23 @@ def test_a_rate_beside_which_all_others_diverged_is_a_plateau_by_itself():
     values = [[np.nan, 1.0], [0.3, 0.4], [np.nan, np.nan]]
     choice = choose_learning_rate(table(values, [0.1, 0.2, 0.3]))
     assert choice.plateau == (0.2, 0.2)
+    assert "the rates next to it, 0.1 and 0.3, have no finite val_loss with" in choice.explanation
+    assert "luck" not in choice.explanation
+
+
+def test_what_luck_cannot_do_is_said_of_rates_that_have_a_mean_only():
+    values = [[np.nan, 1.0, 1.1], [0.3, 0.31, 0.29], [1.3, 1.32, 1.31], [2.0, 2.1, 2.05]]
+    text = choose_learning_rate(table(values, [0.1, 0.2, 0.3, 0.4])).explanation
+    assert "0.3 is further behind than luck alone puts it, and 0.1 has no finite val_loss" in text
+
+
+def test_a_metric_that_is_to_be_large_has_no_ratios():
+    """As in the docstring, also where it's never above 0."""
+    losses = np.array([[9, 8.5], [0.01, 0.012], [0.1, 0.103], [0.9, 0.6], [4, 4.9], [7, 7.9]])
+    high = table(-losses, metric="score")
+    shifted = table(1000 - losses, metric="score")
+    one, other = (choose_learning_rate(it, "score", "max") for it in (high, shifted))
+    assert one.plateau == other.plateau
 
 
 def test_a_metric_that_is_nan_is_not_called_diverged():
