@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from lrsweep._examples import Examples, Stream
 from lrsweep._surroundings import name_counts, numbered_from, random_numbers
+from lrsweep._validation import shorten
 
 
 class Trial(NamedTuple):
@@ -153,7 +154,7 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule multiplied by a number, which is kept in a variable."""
 
     def __init__(self, schedule):
-        self.schedule, self.rates = schedule, None
+        self.schedule, self.rates, self.made = schedule, None, 0
         self.factor = keras.Variable(1.0, dtype="float32", trainable=False)
 
     def __call__(self, step):
@@ -223,6 +224,8 @@ def rate_scale(optimizer, experiment):
 def schedule_rates(optimizer, experiment):
     """Return what a scaled schedule says, unscaled, for each update of a training.
 
+    The training begins after the updates that the optimizer had made when this was first asked.
+
     Raises
     ------
     ValueError
@@ -230,7 +233,8 @@ def schedule_rates(optimizer, experiment):
     """
     own = own_learning_rate(optimizer)
     if own.rates is None:
-        steps = tf.range(experiment.updates, dtype="int64")
+        own.made = int(getattr(optimizer, "inner_optimizer", optimizer)._iterations)
+        steps = own.made + tf.range(experiment.updates, dtype="int64")
 
         def all_rates():
             return tf.map_fn(
@@ -280,7 +284,17 @@ def choose_report(results, logs):
         Of the metrics, at the end.
     logs : dict or None
         What the last step returned: taken if it has other entries, as of a step of one's own.
+
+    Raises
+    ------
+    ValueError
+        If a step returned anything else.
     """
+    if logs is not None and not isinstance(logs, dict):
+        raise ValueError(
+            "train_step and test_step must return a dict of what they report, such as "
+            f"{{'loss': loss}}, as `fit` needs it; one returned {shorten(logs)}"
+        )
     return results if logs is None or set(results) == set(logs) else logs
 
 

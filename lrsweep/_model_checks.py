@@ -4,6 +4,7 @@ All checks raise a `ValueError` that names what is wrong. Nothing here is read o
 are recognised by being Keras's own, metrics say themselves which way is better.
 """
 
+import contextlib
 import inspect
 
 import keras
@@ -192,11 +193,30 @@ def flat_metrics(model):
     return found
 
 
+def evaluates_plainly(model, examples, penalties=False):
+    """Tell whether a model's loss is its compiled loss of whole outputs, and nothing else.
+
+    Then what it evaluates that with is Keras's own, no mask leaves out a part of the output and,
+    unless `penalties` are allowed, no layer adds anything. What is tried here doesn't stay.
+    """
+    steps = "test_step", "compute_loss", "_compute_loss", "compute_metrics", "get_metrics_result"
+    for name in steps:
+        if getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name):
+            return False
+    x = tf.nest.map_structure(tf.convert_to_tensor, examples.rows(slice(0, 1))[0])
+    training = {"training": False} if model._call_has_training_arg else {}
+    with contextlib.suppress(Exception), keras.StatelessScope(collect_losses=True):
+        outputs = tf.nest.flatten(model(x, **training))
+        masked = any(getattr(it, "_keras_mask", None) is not None for it in outputs)
+        return not masked and (penalties or not model.losses)
+    return False
+
+
 def constant_scores(model, examples, names):
     """Return what the best constant answer scores on the validation examples.
 
     Only where that is known: one output, one of Keras's own losses as it is, no weights of
-    examples, nothing added to the loss; and accuracies of single labels.
+    examples, nothing added to the loss, no mask; and accuracies of single labels.
 
     Returns
     -------
@@ -207,8 +227,8 @@ def constant_scores(model, examples, names):
     if (
         loss is None
         or examples.weights is not None
-        or model.losses
         or not isinstance(y, np.ndarray)
+        or not evaluates_plainly(model, examples)
     ):
         return {}
     scores = best_constant(loss, y)

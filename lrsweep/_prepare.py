@@ -133,6 +133,11 @@ def prepare(
     check_traces(model, model.train_step, probe.train_step, train, own_code)
     check_traces(model, model.test_step, probe.test_step, validation, own_code)
     names, held_out_names = _first_update(probe, first)
+    for name, step, part in (
+        ("train_data", probe.train_step, train),
+        ("validation_data", probe.test_step, validation),
+    ):
+        _check_numbers(probe, name, step, part)
     if not probe.find_rate(first):
         raise ValueError(
             "changing the learning rate of the model's optimizer changes nothing: does its "
@@ -260,6 +265,28 @@ def _first_update(probe, seed):
             f"{what_is_not_finite(probe.experiment.train)}"
         )
     return list(logs), list(held_out)
+
+
+def _check_numbers(probe, name, step, part):
+    """Refuse examples with values that are not finite, if the model makes no finite loss of them.
+
+    Otherwise every training would be called diverged, and its learning rate blamed.
+    """
+    if isinstance(part, Stream) or not (bad := values_not_finite(name, part)):
+        return
+    finite = np.ones(len(part), bool)
+    for array in _flat(part.parts):
+        if array.dtype.kind == "f":
+            finite &= np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    probe.put_back()
+    probe.model.reset_metrics()
+    logs = step(*part.rows(np.flatnonzero(~finite)[: probe.experiment.batch_size]))
+    loss = float(np.mean(logs.get("loss", 0.0))) if isinstance(logs, dict) else 0.0
+    probe.put_back()
+    if not np.isfinite(loss):
+        raise ValueError(
+            f"the loss must be a finite number before the first update, it is {loss}: {bad}"
+        )
 
 
 def what_is_not_finite(train):

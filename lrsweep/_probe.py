@@ -310,5 +310,6 @@ def _telling_start(optimizer, experiment, every):
     first = max(every - 2, 0)
     if isinstance(own_learning_rate(optimizer), ScaledSchedule):
         rates = schedule_rates(optimizer, experiment)[first + 1 :: every]
+        first += own_learning_rate(optimizer).made
         first += every * int(np.argmax(rates)) if len(rates) else 0
     return first

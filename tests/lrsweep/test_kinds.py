@@ -16,7 +16,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from configurations import Lowest, OwnLoss, OwnLossOldStyle, OwnReport, OwnResult, OwnTracker
+from configurations import (
+    Lowest,
+    OwnLoss,
+    OwnLossOldStyle,
+    OwnReport,
+    OwnResult,
+    OwnTracker,
+    Penalty,
+)
 from keras import layers, losses, metrics, ops, optimizers
 from plain import TOLERANCE, difference, fit, history_of, mostly_long
 
@@ -301,6 +309,22 @@ def test_a_report_that_reads_weights_and_the_learning_rate():
     result = check(builder(kind=Telling))
     np.testing.assert_allclose(result.metrics["rate"][:, :, 0], [[0.1, 0.1], [0.01, 0.01]])
     assert np.unique(result.metrics["norm"]).size == result.metrics["norm"].size
+
+
+def test_a_schedule_goes_on_from_the_updates_that_were_made():
+    class Telling(keras.Model):
+        def get_metrics_result(self):
+            return super().get_metrics_result() | {"rate": self.optimizer.learning_rate + 0.0}
+
+    def build():
+        decay = optimizers.schedules.ExponentialDecay(1.0, 4, 0.5)
+        model = builder(lambda: optimizers.SGD(decay), kind=Telling)()
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.iterations.assign(8)
+        return model
+
+    result = sweep(build, epochs=1, seeds=1)  # 4 updates
+    np.testing.assert_allclose(result.metrics["rate"][:, 0, 0], [0.05, 0.005], rtol=1e-5)
 
 
 @pytest.mark.long
@@ -796,6 +820,17 @@ class OtherNames(keras.Model):
         return {"loss": report["loss"], "double": 2 * report["loss"], "same": report["loss"]}
 
 
+def returns_a_number(model, data):
+    return keras.Model.train_step(model, data)["loss"]
+
+
+@pytest.mark.parametrize("name", ["train_step", "test_step"])
+def test_a_step_that_returns_a_number_is_refused_in_words(name):
+    kind = type("Mine", (keras.Model,), {name: returns_a_number})
+    with pytest.raises(ValueError, match=r"train_step and test_step must return a dict .*loss"):
+        sweep(builder(kind=kind), seeds=1)
+
+
 def test_a_step_without_a_loss_is_refused_in_words():
     with pytest.raises(ValueError, match=r"train_step must report 'loss'.*it reports energy"):
         sweep(builder(kind=Silent))
@@ -847,6 +882,12 @@ NO_CHANCE = {
         builder(more=[lambda: layers.Dense(3, kernel_regularizer="l2")], measured=["accuracy"]),
         None,
     ),
+    "activity": (
+        builder(more=[lambda: layers.Dense(3, activity_regularizer="l2")], measured=["accuracy"]),
+        None,
+    ),
+    "added": (builder(more=[Penalty]), None),
+    "own compute_loss": (builder(kind=OwnLoss), None),
     "own loss": (
         builder(loss=lambda y, p: ops.mean(ops.square(p - y), -1), units=1, activation=None),
         NUMBERS,
@@ -864,6 +905,22 @@ def chance_of(build, data=(TRAIN, HELD_OUT)):
 def test_where_chance_is_not_known_nothing_is_said_of_the_loss(name):
     build, data = NO_CHANCE[name]
     assert "val_loss" not in chance_of(build, data or (TRAIN, HELD_OUT))
+
+
+def test_what_a_mask_leaves_out_is_no_part_of_chance():
+    words = np.where(np.arange(6) < 2, np.random.default_rng(0).integers(1, 9, (14, 6)), 0)
+    data = (words, words % 3), (words, words % 3)
+
+    def build(masked, whole):
+        body = [layers.Embedding(9, 4, mask_zero=masked), layers.LSTM(3, return_sequences=whole)]
+        model = keras.Sequential([keras.Input((6,)), *body, layers.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    assert chance_of(lambda: build(True, True), data) == {}
+    assert set(chance_of(lambda: build(False, True), data)) == {"val_loss", "val_accuracy"}
+    data = (words, words[:, 0] % 3), (words, words[:, 0] % 3)  # an LSTM's last output has no mask
+    assert set(chance_of(lambda: build(True, False), data)) == {"val_loss", "val_accuracy"}
 
 
 @pytest.mark.long

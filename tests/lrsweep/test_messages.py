@@ -38,9 +38,9 @@ def dataset(*parts, repeated=False):
     return data.repeat() if repeated else data
 
 
-def with_nan():
+def with_nan(place=3):
     x = X.copy()
-    x[3, 1] = np.nan
+    x[place, 1] = np.nan
     return x, Y
 
 
@@ -135,6 +135,14 @@ SWEEP = {
     "nan": (
         {"train_data": with_nan()},
         "loss must be a finite number nan x of train_data holds 1 values that are not finite",
+    ),
+    "nan of a later batch": (
+        {"train_data": with_nan(-1), "shuffle": False, "batch_size": 4},
+        "loss must be a finite number nan x of train_data holds 1 values that are not finite",
+    ),
+    "nan to evaluate on": (
+        {"validation_data": with_nan(), "batch_size": 4},
+        "loss must be a finite number nan x of validation_data holds 1 values that are not finite",
     ),
     "labels too high": (
         {"train_data": (X, Y + 1)},
