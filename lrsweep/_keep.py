@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._examples import Stream
-from lrsweep._experiment import Outcome, own_learning_rate
+from lrsweep._experiment import Outcome, ScaledSchedule, own_learning_rate, schedule_rates
 from lrsweep._validation import folder_name
 from lrsweep._version import __version__
 
@@ -31,7 +31,7 @@ except ImportError:  # Windows has no such locks: two calls at once in one folde
 
 UNFINISHED = ".lrsweep_"  # how the name of a file begins that is being written
 SAME = 1e-3  # how far, relatively, two computers may differ in what a first update does
-STEPS = 0, 1, 2, 3, 10, 100, 1000, 10_000  # at which a schedule is asked
+STEPS = 2000  # at most, at which a schedule is asked
 
 
 class Keeper:
@@ -291,8 +291,8 @@ def describe(probe, rates, seeds, callbacks):
         "first weights": _hash(v.numpy() for v in model.variables),
         "first update": _first_update(probe, int(seeds[0])),
         "layers": _hash([np.frombuffer(_text(model).encode(), np.uint8)]),
-        "optimizer": _text(model.optimizer),
-        "schedule": _schedule(model.optimizer),
+        "optimizer": _text([model.optimizer, _decaying(model)]),
+        "schedule": _schedule(model.optimizer, experiment),
         "loss and metrics": _text(compiled),
         "build_model": _text(_builder(experiment.build_model)),
         "callbacks": [_text(_settings(callback)) for callback in callbacks],
@@ -319,13 +319,21 @@ def _settings(callback):
     return {key: v for key, v in vars(callback).items() if isinstance(v, plain) and key[0] != "_"}
 
 
-def _schedule(optimizer):
-    """Return some values of a schedule, whatever it is; None if there is none."""
+def _decaying(model):
+    """Return which weights decay, which the optimizer's settings don't tell."""
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    decays = getattr(inner, "_use_weight_decay", lambda variable: True)
+    return [bool(decays(variable)) for variable in model.trainable_variables]
+
+
+def _schedule(optimizer, experiment):
+    """Return a schedule's settings, and its rates at the updates; None if there is none."""
     own = own_learning_rate(optimizer)
-    own = getattr(own, "schedule", own)
-    if not isinstance(own, keras.optimizers.schedules.LearningRateSchedule):
+    if not isinstance(own, ScaledSchedule):
         return None
-    return [f"{float(own(step)):.4g}" for step in STEPS]
+    rates = schedule_rates(optimizer, experiment)
+    some = np.unique(np.linspace(0, len(rates) - 1, STEPS).astype(int))
+    return [_text(own.schedule), *(f"{rate:.4g}" for rate in rates[some])]
 
 
 def _text(thing):
@@ -361,7 +369,15 @@ def _plain(thing):
 
 
 def _source(thing):
-    """Return the code of a function or class, and the numbers and texts that it takes elsewhere."""
+    """Return the code of a function or class, and the numbers and texts that it takes elsewhere.
+
+    Of a class, also those of the classes that it comes from, as far as they aren't Keras's.
+    """
+    if inspect.isclass(thing):
+        given = "keras", "tensorflow", "builtins"
+        own = [it for it in thing.__mro__ if it.__module__.partition(".")[0] not in given]
+        parts = [part for it in own for part in vars(it).values() if inspect.isfunction(part)]
+        return [*map(_code, own or [thing]), *(_source(part)[1:] for part in parts)]
     with contextlib.suppress(TypeError, ValueError):
         known = inspect.getclosurevars(thing)
         read = {it.argval for it in dis.get_instructions(thing) if it.opname == "LOAD_GLOBAL"}
@@ -369,7 +385,7 @@ def _source(thing):
         plain = (int, float, str, bool, np.generic, np.ndarray)
         taken = {name: _plain(it) for name, it in taken.items() if isinstance(it, plain)}
         return [_code(thing), taken]
-    return _code(thing)
+    return [_code(thing)]
 
 
 def _builder(build_model):

@@ -522,6 +522,46 @@ def limited(most):
     return loss
 
 
+def steps(place):
+    return keras.optimizers.schedules.PiecewiseConstantDecay([place], [1.0, 0.01])
+
+
+def decaying(without):
+    """Return a maker of an optimizer that spares some weights, which no settings tell."""
+
+    def make():
+        optimizer = SGD(weight_decay=0.1)
+        optimizer.exclude_from_weight_decay(var_names=without)
+        return optimizer
+
+    return make
+
+
+def stepping(factor):
+    """Return a builder of a model whose step's class inherits a number of the script."""
+
+    class Own(keras.Model):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = self.compute_loss(x, y, self(x, training=True))
+            slopes = tape.gradient(loss, self.trainable_variables)
+            pairs = zip([factor * slope for slope in slopes], self.trainable_variables)
+            self.optimizer.apply_gradients(pairs)
+            return {"loss": loss}
+
+    class Heir(Own):
+        pass
+
+    def build():
+        inputs = keras.Input((4,))
+        model = Heir(inputs, keras.layers.Dense(2, "softmax")(inputs))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
 def stream(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
 
@@ -547,6 +587,13 @@ OTHERS = {  # what differs: the first call's arguments, the second's, a word of 
     "schedule": (
         {"build": builder(optimizer=lambda: SGD(RAMP(1.0, 9)))},
         {"build": builder(optimizer=lambda: SGD(RAMP(1.0, 10)))}, "schedule"),
+    "a step of a schedule": (
+        {"build": builder(optimizer=lambda: SGD(steps(4)))},
+        {"build": builder(optimizer=lambda: SGD(steps(8)))}, "schedule"),
+    "decay": (
+        {"build": builder(optimizer=decaying(["bias"]))},
+        {"build": builder(optimizer=decaying(["other"]))}, "optimizer"),
+    "a number in a step": ({"build": stepping(1.0)}, {"build": stepping(2.0)}, "layers"),
     "loss": ({}, {"build": builder(loss=own_loss)}, "loss and metrics"),
     "a limit of a loss": (
         {"build": builder(loss=limited(50.0))},
