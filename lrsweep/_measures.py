@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from lrsweep._experiment import own_learning_rate
-from lrsweep._related import target_columns
+from lrsweep._model_checks import ABSOLUTE, SQUARED, own_loss
 from lrsweep._report import Measure, NotKnown
 from lrsweep._trials import moving_averages
 
@@ -34,7 +34,7 @@ def start(patient):
     Weights that have been trained are ruined above 1.5 times.
     """
     loss, guess = patient.start, patient.guess
-    ratio = loss / guess if guess > 0 else np.nan
+    ratio = loss / positive(guess)
     text = f"loss {loss:.3g}, {ratio:.2g} times that of the best constant answer, {guess:.3g}"
     healthy = f"below {FAR:g} times when new, below 1 once trained"
     if patient.updates_made and ratio > RUINED:
@@ -42,13 +42,23 @@ def start(patient):
             "start", ratio, text, healthy, "ALARM", "start",
             "start again from new weights; if it happens again, take a smaller rate.",
         )  # fmt: skip
-    if ratio > FAR and _shift(patient.train.y) > SHIFTED:
+    distance = own_loss(patient.model) in (*SQUARED, *ABSOLUTE)
+    if ratio > FAR and distance and _shift(patient.train.y) > SHIFTED:
         return Measure(
             "start", ratio, text, healthy, "ALARM", "targets",
             "standardise the targets, or let the last layer's bias start at their mean.",
         )  # fmt: skip
     advice = "scale the inputs, or give the last layer smaller first weights."
+    if not distance:
+        advice = f"{advice[:-1]}; if classes are rare, let its bias start at their logits."
     return Measure("start", ratio, text, healthy, "look" if ratio > FAR else "healthy", "", advice)
+
+
+def positive(guess):
+    """Return the loss of guessing, if anything can be compared with it."""
+    if guess > 0:
+        return guess
+    raise NotKnown("all targets are the same, so that guessing them loses nothing")
 
 
 def _shift(y):
@@ -206,7 +216,7 @@ def memory(patient):
     if not patient.updates_made:
         if not remembers:
             return Measure("memory", None, "this optimizer has none")
-        ratio = patient.start / patient.guess
+        ratio = patient.start / positive(patient.guess)
         text = f"new, with weights at {ratio:.2g} times the loss of guessing"
         if ratio < TRAINED:
             return Measure(

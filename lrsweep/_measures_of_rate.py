@@ -10,6 +10,7 @@ import numpy as np
 
 from lrsweep._choose import choose_learning_rate
 from lrsweep._curve import RangeTest
+from lrsweep._measures import positive
 from lrsweep._range_test import endless_batches, ramp_up
 from lrsweep._related import largest_correlation
 from lrsweep._report import Measure, NotKnown
@@ -155,12 +156,12 @@ def labels(patient):
     """
     if patient.held_out is None:
         raise NotKnown("there are too few examples to hold any out")
-    guess = patient.held_out_guess
+    guess = positive(patient.held_out_guess)
     trials = patient.trials.all()
     lowest = min(float(np.nanmin([*it.held_out, math.inf])) for it in trials.values())
     if not math.isfinite(lowest):
         raise NotKnown("the model reports no loss for held-out examples")
-    ratio = lowest / guess if guess > 0 else math.nan
+    ratio = lowest / guess
     text = f"at best, held-out examples are predicted at {ratio:.2g} times the loss of guessing"
     healthy = f"below {BELOW_GUESS:g}"
     if ratio >= BELOW_GUESS:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from lrsweep._activity import look_through
 from lrsweep._examples import Examples
 from lrsweep._experiment import own_learning_rate, traced_step, unchanged
-from lrsweep._model_checks import best_constant, own_loss
+from lrsweep._model_checks import best_constant, evaluates_plainly, own_loss
 from lrsweep._range_test import Training, endless_batches
 from lrsweep._report import NotKnown
 from lrsweep._trials import Trials
@@ -125,6 +125,8 @@ class Patient:
             raise NotKnown("the loss is none of Keras's own with a single output")
         if examples.weights is not None:
             raise NotKnown("the examples are weighted")
+        if not evaluates_plainly(self.model, examples, penalties=True):
+            raise NotKnown("the model computes its loss in its own way, or masks some outputs")
         found = best_constant(loss, y)
         if "val_loss" not in found:
             raise NotKnown("the targets are none for which the best constant answer is known")

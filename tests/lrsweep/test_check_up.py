@@ -95,6 +95,29 @@ def test_targets_far_away_and_ruined_weights_are_alarming():
     assert measured(_measures.start, ruined).cause == "start"
 
 
+def test_rare_classes_are_no_targets_to_standardise():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    rare = (np.arange(120) > 0).astype("float32")[:, None]
+    found = measured(_measures.start, model, (X[:120], rare), None)
+    assert found.value > _measures.FAR
+    assert (found.verdict, found.cause) == ("look", "")
+    assert "standardise" not in found.advice
+
+
+def test_where_guessing_is_no_measure_it_is_not_known():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(NotKnown, match="all targets are the same"):
+        measured(_measures.start, model, (X[:120], np.ones((120, 1))), None)
+
+    words = np.where(np.arange(6) < 2, Y[:120, None] + 1, 0)
+    model = keras.Sequential([layers.Embedding(4, 3, mask_zero=True), layers.Dense(4, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(NotKnown, match="masks some outputs"):
+        measured(_measures.start, model, (words, words), None)
+
+
 def test_penalties_count_as_part_of_guessing():
     hidden = [layers.Dense(8, "relu", kernel_regularizer=keras.regularizers.L2(10.0))]
     with patient(network(hidden=hidden)) as one:
