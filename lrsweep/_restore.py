@@ -24,6 +24,7 @@ from lrsweep._surroundings import as_before, python_as_before
 _CLOSED = frozenset({"tensorflow", "numpy", *sys.stdlib_module_names}) - {"collections", "types"}
 _OWN = random.Random("lrsweep")  # never put back, so that no seed comes twice
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, np.generic)
+_EMPTY = object()
 
 
 class Snapshot:
@@ -149,11 +150,23 @@ class Snapshot:
                 ("", thing.__kwdefaults__),
                 *self._keep_attributes(thing),
             ]
-        if _root(thing) in _CLOSED or not hasattr(thing, "__dict__"):
+        if _root(thing) in _CLOSED:
             return []
         if self._only_built and getattr(thing, "built", True) is False:
             return []
-        return self._keep_attributes(thing)
+        attributes = self._keep_attributes(thing) if hasattr(thing, "__dict__") else []
+        return [*attributes, *self._keep_slots(thing)]
+
+    def _keep_slots(self, thing):
+        """Keep the attributes for which a class has places, named in its `__slots__`."""
+        found = []
+        for kind in type(thing).__mro__:
+            for name, place in vars(kind).items() if "__slots__" in vars(kind) else ():
+                if isinstance(place, types.MemberDescriptorType):
+                    value = _held(thing, place)
+                    self._undo.append(functools.partial(_fill, thing, place, value))
+                    found.append((f".{name}", value))
+        return found
 
     def _keep_cell(self, name, cell):
         """Keep what a function knows from the one around it."""
@@ -169,6 +182,22 @@ class Snapshot:
         kept = dict(attributes)
         self._undo.append(functools.partial(_rebind, attributes, kept))
         return [(f".{name}", value) for name, value in kept.items()]
+
+
+def _held(thing, place):
+    """Return what an object holds in a place of its class; `_EMPTY` if there's nothing."""
+    try:
+        return place.__get__(thing)
+    except AttributeError:
+        return _EMPTY
+
+
+def _fill(thing, place, value):
+    """Put back what `_held` returned."""
+    if value is not _EMPTY:
+        place.__set__(thing, value)
+    elif _held(thing, place) is not _EMPTY:
+        place.__delete__(thing)
 
 
 def _root(thing):

@@ -177,6 +177,27 @@ def test_counters_and_random_generators_are_put_back(eager):
         np.testing.assert_array_equal(one, other)
 
 
+def test_counters_in_slots_are_put_back():
+    class Count:
+        __slots__ = ("calls", "last")
+
+    class Counting(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.count = Count()
+            self.count.calls = 0
+
+        def call(self, inputs):
+            self.count.calls, self.count.last = self.count.calls + 1, 1
+            return inputs
+
+    layer = Counting()
+    model = network(layers=[layer], run_eagerly=True)
+    before = layer.count.calls
+    range_test(model, DATA, updates=3)
+    assert layer.count.calls == before
+
+
 def test_a_fresh_model_s_python_counters_are_put_back_too():
     layer = Busy()
     model = network(layers=[layer])
