@@ -201,7 +201,7 @@ def _check_executor(executor, *data):
             "executor must not fork, which TensorFlow doesn't survive: make it with mp_context="
             'multiprocessing.get_context("spawn")'
         )
-    if not hasattr(executor, "submit"):
+    if isinstance(executor, type) or not hasattr(executor, "submit"):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     if any(isinstance(part, Stream) for part in data):
         raise ValueError("a tf.data.Dataset can't be sent to an executor: leave executor out")

@@ -106,7 +106,13 @@ def check_rates(learning_rates):
 
 def check_seeds(seeds):
     """Return seeds as an array of different whole numbers: the given ones, or the first few."""
-    if np.ndim(seeds) == 0:
+    try:
+        single = np.ndim(seeds) == 0
+    except ValueError:
+        raise ValueError(
+            f"seeds must be how many, or a list of them, got rows of unequal length: {seeds}"
+        ) from None
+    if single:
         count = whole_number("seeds", seeds)
         if count > MANY:
             raise ValueError(

@@ -1,5 +1,6 @@
 """What is said about bad input: the argument, the value, what is allowed, what to do."""
 
+import concurrent.futures
 from pathlib import Path
 
 import keras
@@ -200,6 +201,14 @@ SWEEP = {
         "class_weight numbers of classes finite weights 'cat': 2.0",
     ),
     "class weight of nothing": ({"class_weight": {0: None}}, "class_weight finite 0: None"),
+    "ragged seeds": (
+        {"seeds": [[1], [2, 3]]},
+        "seeds must be how many unequal [[1], [2, 3]]",
+    ),
+    "an executor's class": (
+        {"executor": concurrent.futures.ProcessPoolExecutor},
+        "executor must be a concurrent.futures.Executor got ProcessPoolExecutor",
+    ),
     "no executor": ({"executor": 4}, "executor must be a concurrent.futures.Executor got 4"),
 }
 
