@@ -135,7 +135,9 @@ class Copies:
                 self.update = _traced(self._update, batch, state)
                 self.evaluate = _traced(self._evaluate, ends, state)
                 self.results = _traced(self._results, state)
-        except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+        except CannotVectorize:
+            raise
+        except Exception as error:  # there are many ways in which its loop over copies fails
             raise CannotVectorize(
                 f"TensorFlow cannot carry it over copies: {first_line(error)}"
             ) from error

@@ -1288,3 +1288,19 @@ def test_a_stream_that_comes_to_its_end_is_refused(place):
     data[place] = tf.data.Dataset.from_generator(lambda: going, output_signature=spec)
     with pytest.raises(ValueError, match=r"must give its batches each time .*no more"):
         sweep(builder(), data=data)
+
+
+class Conditional(optimizers.SGD):
+    """Assigns in a condition, where TensorFlow's loop over copies fails in a way of its own."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate)
+
+        def halve():
+            variable.assign(variable * 0.5)
+
+        ops.cond(ops.equal((self.iterations + 1) % 6, 0), halve, lambda: None)
+
+
+def test_whatever_tensorflow_fails_with_the_model_is_trained_sequentially():
+    assert "cannot carry it over copies" in check(builder(Conditional), "sequential").reason
