@@ -10,6 +10,7 @@ import numpy as np
 
 from lrsweep._experiment import own_learning_rate
 from lrsweep._model_checks import ABSOLUTE, SQUARED, own_loss
+from lrsweep._related import target_columns
 from lrsweep._report import Measure, NotKnown
 from lrsweep._trials import moving_averages
 
