@@ -473,7 +473,7 @@ def test_lesson_7_accumulation_with_dropout_is_another_training():
 
 
 def test_lesson_7_accumulation_with_a_constraint_is_another_training():
-    """The lesson once had six conditions. The second small batch meets constrained weights."""
+    """The second small batch meets weights that the constraint has changed."""
 
     def constrained(**options):
         return keras.layers.Dense(16, kernel_constraint="non_neg", **options)
