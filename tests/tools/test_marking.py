@@ -23,7 +23,7 @@ from conftest import ROOT
 from nbgrader.api import Gradebook
 
 from tools import exercises, rules
-from tools.marking import canaries, checks, clean, feedback, marks, run, runner, sandbox
+from tools.marking import canaries, checks, clean, feedback, marks, names, run, runner, sandbox
 from tools.marking import collect as collecting
 from tools.marking.classroom import Classroom, Lesson
 
@@ -422,6 +422,11 @@ PEEKS = {
     "a number that was given": "curvature = 0",
     "a number that was given, in a function": "def f(x):\n    global curvature\n    curvature = 0",
     "an array that was given": "curvature[:] = 0",
+    "an array that was given, in a function": "def f(x):\n    curvature[0] = 0",
+    "an array that was given, beside a local one": "def f(curvature): ...\ncurvature[0] = 0",
+    "an array that was given, in an inner function": (
+        "def f(x):\n    def g():\n        curvature = 0\n    curvature[0] = 0"
+    ),
     "what was typed": "def update(x, rate):\n    return _i12",
     "the history": "%history -f seen.py",
     "more magic commands than are read": "!ls\n" * 300 + "np = print",
@@ -458,6 +463,8 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "%time sum(range(9))\n!ls\n_i = 3\nfiles = !ls\nimport numpy as np",
         "values = [curvature for curvature in (1, 2)]\nresults = {}\nresults['a'] = curvature",
         "def update(curvature):\n    curvature[0] = 1",
+        "def update(x, rate):\n    curvature = {}\n    curvature['a'] = 1\n    return curvature",
+        "def f(x):\n    curvature = x\n    def g():\n        curvature[0] = 1\n    return g",
         "if __name__ == '__main__':\n    print(1)",
     ],
 )
@@ -465,6 +472,12 @@ def test_an_honest_name_is_no_peek(code):
     nb = pupils.assignment(setup_cell())
     pupils.cell(nb, "answer_1").source = code
     assert canaries.hints(nb) == []
+
+
+@pytest.mark.parametrize(("test", "named"), [("print(_)", ["_"]), ("[0 for _ in 'ab']", [])])
+def test_a_name_that_the_tests_only_assign_may_be_everybodys(test, named):
+    """Such as `_`, which the set-up cell assigns, too."""
+    assert names.overwritten(["for _ in range(3):\n    pass"], ["_ = 1"], [test]) == named
 
 
 @pytest.mark.parametrize(

@@ -186,20 +186,40 @@ def overwritten(own, given, tests):
     ['rate']
     """
     own, given, tests = (list(map(tree_of, cells)) for cells in (own, given, tests))
-    named = [{it.id for it in ast.walk(tree) if isinstance(it, ast.Name)} for tree in tests]
-    read = set().union(*named) - set().union(*map(left_behind, tests))
+    read = {
+        it.id
+        for it in (it for tree in tests for it in ast.walk(tree))
+        if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)
+    }
+    read -= set().union(*map(left_behind, tests))
     gives = set().union(*(left_behind(it) | defined_in(it) for it in given))
     changes = set().union(*(left_behind(it) | defined_in(it) | _in_place(it) for it in own))
     return sorted(gives & read & changes)
 
 
 def _in_place(tree):
-    """Return the names of which a part is assigned, unless they are a function's arguments."""
-    arguments = {it.arg for it in ast.walk(tree) if isinstance(it, ast.arg)}
-    found = set()
-    for it in ast.walk(tree):
+    """Return the names of which a part is assigned, unless they are a function's own."""
+    found, waiting = set(), [(tree, frozenset())]
+    while waiting:
+        it, local = waiting.pop()
+        if isinstance(it, FUNCTIONS):
+            local |= _local(it)
         if isinstance(it, (ast.Subscript, ast.Attribute)) and not isinstance(it.ctx, ast.Load):
-            while isinstance(it, (ast.Subscript, ast.Attribute)):
-                it = it.value
-            found.add(getattr(it, "id", ""))
-    return found - arguments
+            found |= {_first(it)} - local
+        waiting += [(part, local) for part in ast.iter_child_nodes(it)]
+    return found - {""}
+
+
+def _local(function):
+    """Return a function's arguments, and the names that it assigns for itself."""
+    arguments = {it.arg for it in ast.iter_child_nodes(function.args) if isinstance(it, ast.arg)}
+    body = ast.Module(function.body if isinstance(function.body, list) else [], [])
+    given = {name for it in ast.walk(body) if isinstance(it, ast.Global) for name in it.names}
+    return arguments | (left_behind(body) - given)
+
+
+def _first(node):
+    """Return the name with which an expression such as a.b[c] begins."""
+    while isinstance(node, (ast.Subscript, ast.Attribute)):
+        node = node.value
+    return getattr(node, "id", "")
