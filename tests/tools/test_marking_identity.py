@@ -682,6 +682,22 @@ def test_nobody_inherits_the_place_of_somebody_who_left(room):
         roster.take(room, b'Student,ID,SIS User ID,Section\n"Bach, Anna",12,anna,M\n')
 
 
+def test_the_ids_of_a_table_of_ones_own_are_what_it_says(room):
+    """An address may change there, and a number may count the rows."""
+
+    def ids(*lines):
+        return [it.id for it in roster.take(room, "\n".join(lines).encode())]
+
+    head = "id,name,email"
+    assert ids(head, "11,Zoe,zoe@a.edu", "12,Bo,bo@a.edu") == ["11", "12"]
+    assert ids(head, "11,Zoe,zoe@b.edu", "12,Bo,bo@a.edu") == ["11", "12"]
+    assert ids(head, "21,Zoe,zoe@b.edu", "12,Bo,zoe@a.edu") == ["11", "12"]
+    with pytest.raises(SystemExit, match="12 was Bo until now, and is Al here"):
+        ids(head, "12,Al,al@a.edu")
+    assert ids("id,name,number", "11,Zoe,1", "12,Bo,2") == ["11", "12"]
+    assert ids("id,name,number", "12,Bo,1", "13,Al,2") == ["12", "13"]
+
+
 def test_a_zip_file_is_never_in_memory_as_a_whole(room, of, tmp_path):
     import tracemalloc
 

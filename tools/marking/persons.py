@@ -46,6 +46,9 @@ def as_before(students, before, what):
             known.setdefault(sign, set()).add(old.id)
 
     def had(student):
+        own = _is_own(student) and student.id in before
+        if own and not _is_another(student, before[student.id]):
+            return student.id
         ids = set().union(*(known.get(sign, ()) for sign in _signs(student).items()))
         return ids.pop() if len(ids) == 1 else ""
 
@@ -59,18 +62,31 @@ def as_before(students, before, what):
 def _signs(student):
     """Return what tells a person: numbers and addresses, by what they are."""
     own = {"login": student.login, "sis": student.sis, "email": student.email}
-    own[f"number in {student.platform}"] = student.number
+    if not _is_own(student):  # there, a number may count the rows
+        own[f"number in {student.platform}"] = student.number
     return {name: value.lower() for name, value in own.items() if value}
+
+
+def _is_own(student):
+    """Tell whether a row is of a table of one's own, which says itself what the id is."""
+    return not student.platform
+
+
+def _is_another(student, old):
+    """Tell whether two of one id share nothing of what tells a person, though both have such."""
+    was, now = _signs(old), _signs(student)
+    both = set(was) & set(now)
+    renamed = not _is_own(student) or student.name != old.name
+    return bool(both) and renamed and not any(was[it] == now[it] for it in both)
 
 
 def _no_heir(student, before, what):
     """Return a student who is not called as another was; one with an address is called by it."""
     old = before.get(student.id, student)
-    was, now = _signs(old), _signs(student)
-    both = set(was) & set(now)
-    if not both or any(was[it] == now[it] for it in both):
+    if not _is_another(student, old):
         return student
-    address = safe(student.email) if student.email else student.id
+    named_by_address = student.email and not _is_own(student)
+    address = safe(student.email) if named_by_address else student.id
     if address in before:
         raise SystemExit(
             f"{what}: {student.id} was {old.name} until now, and is {student.name} here. Another "
