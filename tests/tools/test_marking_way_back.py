@@ -630,6 +630,12 @@ def test_what_the_gradebook_does_not_know_is_not_run(room, tmp_path, monkeypatch
         run.mark(room, LESSON, "sandboxed")
 
 
+def test_what_a_spreadsheet_rounds_is_not_changed_by_hand(room):
+    (room.folder / marks.WRITTEN).write_text("student,total\nNan,6.300000000000001\n")
+    (room.folder / marks.TABLE).write_text("student;total\nNan;6,3\n")
+    assert marks.changed_by_hand(room) is None
+
+
 def test_half_an_assignment_and_none_are_said_in_a_sentence(room, tmp_path, monkeypatch):
     """Assigning was stopped before the students' notebook, which comes last, was there."""
     with pytest.raises(SystemExit, match="has no lesson yet"):

@@ -72,7 +72,7 @@ def _values(path):
 
 def _value(cell):
     try:
-        return float(cell.replace(",", "."))
+        return f"{float(cell.replace(',', '.')):.9g}"
     except ValueError:
         return cell.strip()
 
