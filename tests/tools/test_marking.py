@@ -23,7 +23,18 @@ from conftest import ROOT
 from nbgrader.api import Gradebook
 
 from tools import exercises, rules
-from tools.marking import canaries, checks, clean, feedback, marks, names, run, runner, sandbox
+from tools.marking import (
+    canaries,
+    checks,
+    clean,
+    feedback,
+    marks,
+    modules,
+    names,
+    run,
+    runner,
+    sandbox,
+)
 from tools.marking import collect as collecting
 from tools.marking.classroom import Classroom, Lesson
 
@@ -472,6 +483,19 @@ def test_an_honest_name_is_no_peek(code):
     nb = pupils.assignment(setup_cell())
     pupils.cell(nb, "answer_1").source = code
     assert canaries.hints(nb) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("from tensorflow import keras", []),
+        ("import tensorflow.keras as keras", []),
+        ("from tensorflow.keras_of_mine import keras", ["keras"]),
+        ("from mine import keras", ["keras"]),
+    ],
+)
+def test_keras_is_the_same_by_way_of_tensorflow(code, named):
+    assert modules.changed([code], ["import keras"]) == named
 
 
 @pytest.mark.parametrize(("test", "named"), [("print(_)", ["_"]), ("[0 for _ in 'ab']", [])])

@@ -1,6 +1,7 @@
 """What a student's code does with imported modules: it changes one, or uses what the tests use."""
 
 import ast
+import re
 
 from .names import defined_in, left_behind, tree_of
 
@@ -70,14 +71,14 @@ def borrowed(own, given, tests):
 
 
 def _imported(trees):
-    """Return what each imported name is."""
+    """Return what each imported name is; TensorFlow's keras is Keras."""
     found = {}
     for it in (it for tree in trees for it in ast.walk(tree)):
         if isinstance(it, ast.Import):
             found |= {a.asname or a.name.split(".")[0]: a.name for a in it.names}
         elif isinstance(it, ast.ImportFrom):
             found |= {a.asname or a.name: f"{it.module}.{a.name}" for a in it.names}
-    return found
+    return {name: re.sub(r"^tensorflow\.keras\b", "keras", it) for name, it in found.items()}
 
 
 def _root(node):
