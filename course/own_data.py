@@ -209,11 +209,11 @@ def checked(x, y, targets):
 
 def _one_array(x, length):
     """Return x as an array, or say how several, or rows that differ in length, become one."""
-    parts = isinstance(x, (list, tuple)) and {len(it) for it in x if hasattr(it, "shape")}
+    parts = isinstance(x, (list, tuple)) and {len(it) for it in x if getattr(it, "shape", ())}
     if isinstance(x, dict) or (parts == {length} and len(x) != length):
         raise ValueError(
-            f"x must be one array, got a {type(x).__name__}: put several inputs side by side, such "
-            "as np.hstack([a, b]), and cut them apart in build_model, such as whole[:, :6] of "
+            f"x must be one array, got a {type(x).__name__}: put several inputs side by side with "
+            "np.column_stack([a, b]), and cut them apart in build_model, such as whole[:, :6] of "
             "whole = keras.Input(x.shape[1:])"
         )
     if hasattr(x, "toarray"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-EXAMPLES = 256
+EXAMPLES = 64
 ONE_SIDED = ("relu", "sigmoid", "softmax", "softplus")  # activations that are never negative
 CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 OF_POSITIVE = {
@@ -142,7 +142,8 @@ def _check_binary(outputs, y, from_logits):
         )
     if units == 1 and (outputs == 1).all():
         raise ValueError(
-            "the last layer gives 1 for every example: activation='sigmoid' for one unit"
+            "the last layer gives 1 for every example: activation='sigmoid' for one unit, and "
+            "inputs that are scaled"
         )
     if not from_logits and (outputs.min() < 0 or outputs.max() > 1):
         raise ValueError(
@@ -162,7 +163,7 @@ def _check_categorical(loss, outputs, y, from_logits):
             f"{loss} wants a unit for each class, the last layer has one: for two classes take "
             "Dense(1, activation='sigmoid') and 'binary_crossentropy'"
         )
-    if not from_logits and not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+    if not from_logits and not np.allclose(outputs.sum(axis=1), 1, atol=0.05):  # float16, too
         raise ValueError(
             f"{loss} takes probabilities that sum to 1, the last layer's don't: give it "
             "activation='softmax'"

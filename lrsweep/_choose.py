@@ -385,7 +385,7 @@ def _explain_neighbours(table, best):
     """Say why the rates on both sides of the best one are no part of the plateau."""
     sides = np.array([best - 1, best + 1])
     lost = table.rates[sides[~np.isfinite(table.means[sides])]]
-    none = f"no finite {table.metric} with every seed"
+    none = f"no finite {table.metric} with some seed"
     if len(lost) == 2:
         return f"By itself: the rates next to it, {_listed(lost)}, have {none}."
     if len(lost) == 0:

@@ -270,7 +270,9 @@ def _first_update(probe, seed):
 def _check_numbers(probe, name, step, part):
     """Refuse examples with values that are not finite, if the model makes no finite loss of them.
 
-    Otherwise every training would be called diverged, and its learning rate blamed.
+    Otherwise every training would be called diverged, and its learning rate blamed. A loss may
+    leave out targets that are missing; then it still needs some that aren't, so the batch that is
+    tried has both.
     """
     if isinstance(part, Stream) or not (bad := values_not_finite(name, part)):
         return
@@ -280,7 +282,10 @@ def _check_numbers(probe, name, step, part):
             finite &= np.isfinite(array.reshape(len(array), -1)).all(axis=1)
     probe.put_back()
     probe.model.reset_metrics()
-    logs = step(*part.rows(np.flatnonzero(~finite)[: probe.experiment.batch_size]))
+    size = probe.experiment.batch_size
+    spoilt, half = np.flatnonzero(~finite), max(1, size // 2)
+    mixed = np.concatenate([spoilt[:half], np.flatnonzero(finite), spoilt[half:]])
+    logs = step(*part.rows(mixed[:size]))
     loss = float(np.mean(logs.get("loss", 0.0))) if isinstance(logs, dict) else 0.0
     probe.put_back()
     if not np.isfinite(loss):

@@ -43,6 +43,19 @@ def test_what_suits_classes_passes(units, activation, loss, y):
     check_outputs(lambda: compiled(units, activation, loss), X, y, "classes")
 
 
+def test_half_precision_rounds_probabilities():
+    def rounded():
+        keras.utils.set_random_seed(0)
+        last = keras.layers.Dense(3, "softmax", dtype="mixed_bfloat16")
+        model = keras.Sequential([keras.Input((3,)), last])
+        model.compile("adam", SPARSE)
+        return model
+
+    off = np.abs(np.asarray(rounded()(X), float).sum(axis=1) - 1).max()
+    assert 1e-3 < off < 0.05
+    check_outputs(rounded, X, THREE, "classes")
+
+
 @pytest.mark.parametrize("loss", ["mse", "mae", keras.losses.Huber(), quantile])
 def test_what_suits_numbers_passes(loss):
     check_outputs(lambda: compiled(1, None, loss), X, NUMBERS, "numbers")

@@ -12,11 +12,11 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 import lrsweep
-from lrsweep import CheckUp, _check_up, _measures, check_up
+from lrsweep import CheckUp, _check_up, _measures, _related, check_up
 from lrsweep import _measures_of_gradients as of_gradients
 from lrsweep import _measures_of_rate as of_rate
 from lrsweep._activity import look_through
-from lrsweep._examples import check_examples
+from lrsweep._examples import Examples, check_examples
 from lrsweep._patient import Patient
 from lrsweep._report import CAUSES, Measure, NotKnown
 from lrsweep._restore import Snapshot, restored
@@ -666,3 +666,16 @@ def test_the_clinic_is_diagnosed(seed):
     assert len(sick) == len(alarms) == 20
     assert np.mean(sick) >= 0.9
     assert np.mean(alarms) <= 0.05
+
+
+def test_many_classes_take_no_more_time_than_few(monkeypatch):
+    """The shuffles of targets are compared with fewer inputs then."""
+    seen = []
+    monkeypatch.setattr(
+        _related, "_standardised", lambda it: seen.append(it.shape) or np.zeros((len(it), 0))
+    )
+    for classes in (3, 100):
+        y = np.arange(400) % classes
+        _related.largest_correlation(Examples(np.zeros((400, 3000), "float32"), y), seed=0)
+    (_, few), (_, three), (_, fewer), (_, hundred) = seen
+    assert (few, three, fewer, hundred) == (2000, 3, 200, 100)

@@ -584,6 +584,25 @@ def test_counting_any_nan_as_divergence_is_noticed(monkeypatch):
         test_a_metric_that_is_nan_is_no_divergence()
 
 
+def of_those_that_are_there(y_true, y_pred):
+    """The mean square over the targets that aren't missing."""
+    there = ops.isfinite(y_true)
+    differences = ops.where(there, ops.where(there, y_true, 0.0) - y_pred, 0.0)
+    return ops.sum(differences**2) / ops.sum(ops.cast(there, y_pred.dtype))
+
+
+def test_missing_targets_that_the_loss_leaves_out_are_no_reason_to_refuse():
+    """A batch of nothing but missing ones would have no loss; those of training have both."""
+    (x, y), held_out = NUMBERS
+    y = np.array(y, "float32")
+    y[::8] = np.nan
+    data = (x, y), held_out
+    build = builder(loss=of_those_that_are_there, units=1, activation=None)
+    assert np.isfinite(sweep(build, data=data, shuffle=False).metrics["loss"]).all()
+    with pytest.raises(ValueError, match="y of train_data holds"):
+        sweep(builder(loss="mse", units=1, activation=None), data=data)
+
+
 def test_divergence_is_a_loss_that_is_not_finite():
     build = builder(loss="mse", units=1, activation=None)
     result = sweep(build, [0.01, 1e20], NUMBERS, epochs=6)
