@@ -446,19 +446,21 @@ def test_lesson_8_several_quantities_of_a_series_are_each_scaled_as_the_text_say
     np.testing.assert_allclose(names["scaled"](x).std((0, 1)), 1)
 
 
-def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
-    def build_model():
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-        model.compile("sgd", "mse")
-        return model
+def line(optimizer="sgd", loss="mse"):
+    """Return a compiled model without hidden layers, for three inputs."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(optimizer, loss)
+    return model
 
+
+def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
     x = np.random.default_rng(0).normal(size=(50, 3))
     for causes, words in (
         (("labels", "inputs"), "alarming: labels, inputs; but the sweep beat a constant answer."),
         (("inputs",), "alarming: inputs."),
         ((), "alarming: nothing."),
     ):
-        names = template(build_model, (x, x[:, 0]), "numbers", rate=0.01, causes=causes)
+        names = template(line, (x, x[:, 0]), "numbers", rate=0.01, causes=causes)
         assert names["caveats"].endswith(words)
         assert "Chosen on 10 examples, drawn at random, 5 seeds" in names["caveats"]
 
@@ -468,10 +470,8 @@ def test_lesson_8_the_report_names_a_schedule_and_owns_up_to_an_unknown_constant
         return keras.ops.mean(keras.ops.abs(y - prediction) ** 1.5, axis=-1)
 
     def build_model():
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
         decay = keras.optimizers.schedules.CosineDecay(0.1, 30)
-        model.compile(keras.optimizers.SGD(decay), loss)
-        return model
+        return line(keras.optimizers.SGD(decay), loss)
 
     x = np.random.default_rng(0).normal(size=(50, 3))
     names = template(build_model, (x, x[:, 0]), "numbers", rate=0.01)
@@ -480,14 +480,9 @@ def test_lesson_8_the_report_names_a_schedule_and_owns_up_to_an_unknown_constant
 
 
 def test_lesson_8_the_report_warns_of_a_rate_that_fails_on_the_test_examples():
-    def build_model():
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-        model.compile("sgd", "mse")
-        return model
-
     x = np.random.default_rng(0).normal(size=(300, 3))
     for rate, warned in ((0.1, False), (100.0, True)):  # 100 diverges
-        names = template(build_model, (x, x[:, 0]), "numbers", rate=rate)
+        names = template(line, (x, x[:, 0]), "numbers", rate=rate)
         assert names["final"].endswith("don't use this rate.") == warned
 
 
