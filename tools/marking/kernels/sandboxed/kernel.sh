@@ -35,32 +35,9 @@ if [ -n "$folder" ]; then # the marker reaches the sockets through /proc; nothin
     set -- --perms 0444 --ro-bind-data 4 /run/connection.json --info-fd 5 "$@"
     [ ! -s "$folder/filter" ] || set -- --seccomp 6 "$@"
     exec >/dev/null 2>&1 # what a submission writes past its notebook goes nowhere
-    # --die-with-parent does nothing if the marker is killed before bubblewrap has asked for it, nor
-    # if bubblewrap is killed before its own child has: that child then has another parent.
-    (
-        set +eu
-        child=
-        look_for_child() {
-            while read -r name value; do
-                [ "$name" != '"child-pid":' ] || child=${value%,}
-            done <"$folder/info.json"
-        }
-        # A folder of /proc stays the one of its process, also if another one gets the number.
-        cd "/proc/${JPY_PARENT_PID:-$PPID}" || cd /
-        while [ -e stat ] && kill -0 $$; do
-            if [ -n "$child" ]; then
-                sleep 1
-            else
-                look_for_child
-                sleep 0.1
-            fi
-        done
-        [ -n "$child" ] || look_for_child
-        kill -KILL $$
-        sleep 0.1
-        read -r _ what _ parent _ <"/proc/$child/stat"
-        [ "$what" != "(bwrap)" ] || [ "$(cat "/proc/$parent/comm")" = bwrap ] || kill -KILL "$child"
-    ) 4<&- 5>&- 6<&- &
+    # In a session of its own: what kills this process's group must leave the watcher.
+    setsid sh "$(dirname "$0")/watcher.sh" $$ "${JPY_PARENT_PID:-$PPID}" "$folder/info.json" \
+        4<&- 5>&- 6<&- &
 fi
 for part in utils lrsweep course data notebooks/quiz pyproject.toml; do
     set -- --ro-bind-try "$MARKING_COURSE/$part" "/course/$part" "$@"
