@@ -9,8 +9,12 @@ import collections
 
 from lrsweep._experiment import traced_step
 
-# What is numbered anew each time: names of functions, tokens, seeds of operations without a state
-NUMBERED = "_gradient_op_type", "token", "shared_name", "container", "_class", "seed", "seed2"
+# What is numbered anew each time: names of functions and of tensors from outside, tokens, seeds of
+# operations without a state
+NUMBERED = (
+    *("_gradient_op_type", "_user_specified_name", "token", "shared_name", "container"),
+    *("_class", "seed", "seed2"),
+)
 
 
 def check_traces(model, step, run, examples, own_code):

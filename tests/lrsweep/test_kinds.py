@@ -1141,6 +1141,14 @@ def test_a_count_that_nothing_depends_on_is_fine():
     check(builder(more=[lambda: Python(lambda _: 1)]), epochs=2)
 
 
+def test_a_convolution_in_groups_beside_own_code_is_fine():
+    """Keras compiles it, and a tensor from outside is numbered at each tracing."""
+    convolution = [lambda: layers.Reshape((6, 1, 1)), lambda: layers.Conv2D(4, 1)]
+    convolution += [lambda: layers.Conv2D(4, 1, groups=2), layers.Flatten]
+    build = builder(more=[lambda: Python(lambda _: 1), *convolution])
+    assert_equals_fit(sweep(build, epochs=2, seeds=[1]), build, epochs=2)
+
+
 @pytest.mark.parametrize("name", mostly_long(DRAWS, "counts"))
 def test_what_python_does_in_eager_steps_is_as_in_fit(name):
     build = builder(more=[lambda: Python(DRAWS[name])], run_eagerly=True)
