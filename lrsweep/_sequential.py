@@ -42,9 +42,18 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    Exception
+        What Keras raises in `fit`, too; a note says at which learning rate and seed.
     """
-    with numbered_from(experiment.names):  # a model that is run eagerly is built on the way
-        return _train(experiment, rate, seed, callbacks, after_epochs)
+    try:
+        with numbered_from(experiment.names):  # a model that is run eagerly is built on the way
+            return _train(experiment, rate, seed, callbacks, after_epochs)
+    except Exception as error:
+        error.add_note(f"This came from the training at learning rate {rate:g} with seed {seed}.")
+        raise
 
 
 def _train(experiment, rate, seed, callbacks, after_epochs):

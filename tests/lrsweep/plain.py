@@ -167,10 +167,22 @@ def _last_digit_less(activation, random):
 def is_chaotic(first, build, *arguments, tolerance=TOLERANCE, nudges=6, **named):
     """Tell whether rounding decides a training, so that no two programs can agree on it.
 
-    It is trained a few times more with everything off by a last digit. If one of these differs
-    from the first by more than the tolerance, comparing with it says nothing.
+    It is trained a few times more with everything off by a last digit, and once eagerly, where
+    Keras rounds at other places than in a graph. If one of these differs from the first by more
+    than the tolerance, comparing with it says nothing.
     """
     for number in range(nudges):
         if difference(fit(nudged(build, number), *arguments, **named), first) > tolerance / 3:
             return True
-    return False
+    return difference(fit(eager(build), *arguments, **named), first) > tolerance / 3
+
+
+def eager(build):
+    """Return a builder of the same model, to be run eagerly."""
+
+    def build_eager():
+        model = build()
+        model.run_eagerly = True
+        return model
+
+    return build_eager

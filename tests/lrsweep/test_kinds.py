@@ -1141,6 +1141,23 @@ def test_a_count_that_nothing_depends_on_is_fine():
     check(builder(more=[lambda: Python(lambda _: 1)]), epochs=2)
 
 
+class Breaks(keras.Model):
+    """Stops with an error of TensorFlow's in its tenth update."""
+
+    def train_step(self, data):
+        tf.debugging.assert_less(
+            tf.cast(self.optimizer.iterations.value, "int64"), tf.constant(9, "int64")
+        )
+        return super().train_step(data)
+
+
+def test_an_error_in_the_middle_says_in_which_training():
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        sweep(builder(kind=Breaks), seeds=[4])
+    told = "This came from the training at learning rate 0.1 with seed 4."
+    assert caught.value.__notes__ == [told]
+
+
 def test_a_convolution_in_groups_beside_own_code_is_fine():
     """Keras compiles it, and a tensor from outside is numbered at each tracing."""
     convolution = [lambda: layers.Reshape((6, 1, 1)), lambda: layers.Conv2D(4, 1)]
