@@ -6,11 +6,13 @@ refused, and so is a file that is damaged. Nothing in it is ever executed: numbe
 
 import contextlib
 import dis
+import functools
 import hashlib
 import inspect
 import json
 import os
 import tempfile
+import types
 import warnings
 import zipfile
 from pathlib import Path
@@ -32,6 +34,7 @@ except ImportError:  # Windows has no such locks: two calls at once in one folde
 UNFINISHED = ".lrsweep_"  # how the name of a file begins that is being written
 SAME = 1e-3  # how far, relatively, two computers may differ in what a first update does
 STEPS = 2000  # at most, at which a schedule is asked
+GIVEN = "keras", "tensorflow", "builtins", "numpy"  # packages whose code the versions tell
 
 
 class Keeper:
@@ -290,12 +293,12 @@ def describe(probe, rates, seeds, callbacks):
         "validation_data": _hash_of_data(experiment.validation),
         "first weights": _hash(v.numpy() for v in model.variables),
         "first update": _first_update(probe, int(seeds[0])),
-        "layers": _hash([np.frombuffer(_text(model).encode(), np.uint8)]),
+        "layers": _hash([np.frombuffer(_text(list(model._flatten_layers())).encode(), np.uint8)]),
         "optimizer": _text([model.optimizer, _decaying(model)]),
         "schedule": _schedule(model.optimizer, experiment),
         "loss and metrics": _text(compiled),
         "build_model": _text(_builder(experiment.build_model)),
-        "callbacks": [_text(_settings(callback)) for callback in callbacks],
+        "callbacks": [json.dumps(_settings(it), sort_keys=True, default=str) for it in callbacks],
         "versions": [keras.version(), tf.__version__, __version__],
     }
 
@@ -315,8 +318,10 @@ def _first_update(probe, seed):
 
 
 def _settings(callback):
-    plain = (int, float, str, bool, type(None))
-    return {key: v for key, v in vars(callback).items() if isinstance(v, plain) and key[0] != "_"}
+    """Return what a callback was made with, and nothing of what it has seen."""
+    given = inspect.signature(type(callback)).parameters
+    settings = {name: vars(callback)[name] for name in given if name in vars(callback)}
+    return settings | {"min_delta": abs(callback.min_delta)}  # its sign turns when it's used
 
 
 def _decaying(model):
@@ -359,37 +364,88 @@ def _plain(thing):
         return _hash([thing])
     if inspect.isroutine(thing) or inspect.isclass(thing):
         return _source(thing)
+    if isinstance(thing, functools.partial):
+        return [_plain(it) for it in (thing.func, thing.args, thing.keywords)]
     settings = {}
     with contextlib.suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a lambda
         settings = thing.get_config()  # which not every model, loss or metric has
-    kind = type(thing)
-    own = not kind.__module__.startswith(("keras.", "builtins"))
-    return [kind.__name__, _plain(settings), *([_source(kind)] if own else [])]
+    held = [it for it in getattr(thing, "__dict__", {}).values() if callable(it) and _is_own(it)]
+    return [type(thing).__name__, _plain(settings), *_own(thing), *map(_own, held)]
 
 
-def _source(thing):
+def _own(thing):
+    """Return the code of a function or of an object's class, and the numbers that it was given."""
+    if inspect.isroutine(thing) or inspect.isclass(thing):
+        return _source(thing)
+    if not _is_own(thing):
+        return []
+    first, later = set(), set()
+    for method in _methods(type(thing)):
+        (first if method.__name__ == "__init__" else later).update(_names(method, "STORE_ATTR"))
+    given = {name: it for name, it in vars(thing).items() if name in first - later}
+    return [_source(type(thing)), _numbers(given)]
+
+
+def _is_own(thing):
+    """Tell whether a function, or the class of something else, is nobody's but the user's."""
+    kind = thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
+    return (kind.__module__ or "builtins").partition(".")[0] not in GIVEN
+
+
+def _methods(kind):
+    """Return the methods of a class and of those that it comes from, as far as they're own."""
+    own = [it for it in kind.__mro__ if it.__module__.partition(".")[0] not in GIVEN]
+    return [part for it in own for part in vars(it).values() if inspect.isfunction(part)]
+
+
+def _names(function, kind):
+    """Return the names in the instructions of a kind, in the functions within a function too."""
+    waiting, names = [function.__code__], set()
+    while waiting:
+        code = waiting.pop()
+        names |= {it.argval for it in dis.get_instructions(code) if it.opname == kind}
+        waiting += [it for it in code.co_consts if isinstance(it, types.CodeType)]
+    return names
+
+
+def _numbers(things):
+    return {name: _plain(it) for name, it in things.items() if _is_number(it)}
+
+
+def _is_number(thing):
+    """Tell whether something is a number or a text, or a list of them."""
+    if isinstance(thing, (list, tuple)):
+        return all(map(_is_number, thing))
+    return isinstance(thing, (int, float, str, bool, np.generic, np.ndarray))
+
+
+def _source(thing, known=()):
     """Return the code of a function or class, and the numbers and texts that it takes elsewhere.
 
-    Of a class, also those of the classes that it comes from, as far as they aren't Keras's.
+    Also those of the functions beside it that it calls, and of the classes that a class comes
+    from, as far as they aren't Keras's.
     """
     if inspect.isclass(thing):
-        given = "keras", "tensorflow", "builtins"
-        own = [it for it in thing.__mro__ if it.__module__.partition(".")[0] not in given]
-        parts = [part for it in own for part in vars(it).values() if inspect.isfunction(part)]
-        return [*map(_code, own or [thing]), *(_source(part)[1:] for part in parts)]
-    with contextlib.suppress(TypeError, ValueError):
-        known = inspect.getclosurevars(thing)
-        read = {it.argval for it in dis.get_instructions(thing) if it.opname == "LOAD_GLOBAL"}
-        taken = {name: it for name, it in known.globals.items() if name in read} | known.nonlocals
-        plain = (int, float, str, bool, np.generic, np.ndarray)
-        taken = {name: _plain(it) for name, it in taken.items() if isinstance(it, plain)}
-        return [_code(thing), taken]
-    return [_code(thing)]
+        own = [it for it in thing.__mro__ if it.__module__.partition(".")[0] not in GIVEN]
+        return [*map(_code, own or [thing]), *(_source(part)[1:] for part in _methods(thing))]
+    function = getattr(thing, "__func__", thing)
+    if not isinstance(function, types.FunctionType):
+        return [_code(thing)]
+    read = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
+    with contextlib.suppress(ValueError):  # a place that is still empty
+        read |= inspect.getclosurevars(function).nonlocals
+    beside = [it for it in read.values() if isinstance(it, types.FunctionType)]
+    known = [*known, function]
+    beside = [it for it in beside if it.__module__ == function.__module__ and it not in known]
+    beside = sorted(beside, key=lambda it: it.__qualname__)
+    return [_code(thing), _numbers(read), *(_source(it, [*known, *beside]) for it in beside)]
 
 
 def _builder(build_model):
     """Return a builder's code alone: what it takes from elsewhere shows in its models."""
+    while isinstance(build_model, functools.partial):
+        build_model = build_model.func
     return _code(build_model) if inspect.isroutine(build_model) else build_model
 
 

@@ -23,6 +23,7 @@ from lrsweep import _keep, _sequential, _vectorized, sweep_learning_rates
 from lrsweep._copies import Copies
 from lrsweep._examples import Stream
 from lrsweep._experiment import Trial
+from lrsweep._prepare import prepare
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4)).astype("float32")
@@ -91,6 +92,7 @@ CHILD = """
 import test_keep
 from lrsweep import _copies, _keep, _sequential, _vectorized
 from lrsweep._experiment import Trial
+from lrsweep._prepare import prepare
 
 log = open("log", "a", buffering=1)
 
@@ -562,6 +564,80 @@ def stepping(factor):
     return build
 
 
+class CappedModel(keras.Model):
+    """A functional model with a number of its own."""
+
+    def __init__(self, *args, most, **named):
+        super().__init__(*args, **named)
+        self._most = most
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return keras.ops.minimum(loss, self._most)
+
+
+class CappedSGD(keras.optimizers.SGD):
+    def __init__(self, most):
+        super().__init__(0.1)
+        self.most = most
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(
+            keras.ops.clip(gradient, -self.most, self.most), variable, learning_rate
+        )
+
+
+class Cap(keras.constraints.Constraint):
+    def __init__(self, most):
+        self.most = most
+
+    def __call__(self, weights):
+        return keras.ops.clip(weights, -self.most, self.most)
+
+
+def capped_in_model(most):
+    def build():
+        inputs = keras.Input((4,))
+        model = CappedModel(inputs, keras.layers.Dense(2, "softmax")(inputs), most=most)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
+def with_dense(**arguments):
+    def build():
+        first = keras.layers.Dense(2, "softmax", **arguments)
+        model = keras.Sequential([keras.Input((4,)), first])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
+def penalised(strength):
+    return with_dense(kernel_regularizer=lambda weights: strength * keras.ops.sum(weights**2))
+
+
+def capped_through(most):
+    """Return a loss that calls another function, which has the limit within a third."""
+
+    def cap(values):
+        return keras.ops.vectorized_map(lambda it: keras.ops.minimum(it, most), values)
+
+    def loss(y_true, y_pred):
+        return cap(own_loss(y_true, y_pred))
+
+    return loss
+
+
+def two_errors():
+    model = with_dense()()
+    measured = [keras.metrics.SparseCategoricalAccuracy(name=f"score_{i}") for i in (1, 2)]
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=measured)
+    return model
+
+
 def stream(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
 
@@ -598,6 +674,21 @@ OTHERS = {  # what differs: the first call's arguments, the second's, a word of 
     "a limit of a loss": (
         {"build": builder(loss=limited(50.0))},
         {"build": builder(loss=limited(40.0))}, "loss and metrics"),
+    "a limit of a loss's function": (
+        {"build": builder(loss=capped_through(50.0))},
+        {"build": builder(loss=capped_through(40.0))}, "loss and metrics"),
+    "a limit of a model": (
+        {"build": capped_in_model(50.0)}, {"build": capped_in_model(40.0)}, "layers"),
+    "a limit of an optimizer": (
+        {"build": builder(optimizer=lambda: CappedSGD(50.0))},
+        {"build": builder(optimizer=lambda: CappedSGD(40.0))}, "optimizer"),
+    "a limit of a constraint": (
+        {"build": with_dense(kernel_constraint=Cap(50.0))},
+        {"build": with_dense(kernel_constraint=Cap(40.0))}, "layers"),
+    "a small penalty": ({"build": penalised(1e-6)}, {"build": penalised(1e-7)}, "layers"),
+    "what is watched": (
+        {"build": two_errors, "early_stopping": CALLBACK("val_score_1")},
+        {"build": two_errors, "early_stopping": CALLBACK("val_score_2")}, "callbacks"),
     "metrics": ({}, {"build": builder(metrics=())}, "loss and metrics"),
     "a longer stream": (
         {"train": stream(*TRAIN).take(2)}, {"train": stream(*TRAIN)}, "train_data"),
@@ -623,7 +714,8 @@ def kept(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", mostly_long(OTHERS, "rates", "one number", "a constant", "a limit of a loss")
+    "name",
+    mostly_long(OTHERS, "rates", "one number", "a constant", "a limit of a loss"),
 )
 def test_another_experiment_is_refused(name, kept):
     first, second, word = OTHERS[name]
@@ -688,6 +780,37 @@ def subclassed():
 def scheduled():
     model = builder(optimizer=lambda: SGD(RAMP(1.0, 9), momentum=0.5))()
     return model
+
+
+def described(build, early_stopping=None):
+    """Return what tells an experiment from others, without any sweep."""
+    prepared = prepare(
+        build, TRAIN, HELD_OUT, np.arange(1), 2, 32, True, None, early_stopping, None, None
+    )
+    return _keep.describe(prepared.probe, np.array([0.1]), prepared.seeds, prepared.callbacks)
+
+
+QUICK = (
+    "a limit of a loss's function", "a limit of a model", "a limit of an optimizer",
+    "a limit of a constraint", "a small penalty", "what is watched",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_what_no_first_update_shows_is_described(name):
+    first, second, word = OTHERS[name]
+    one, other, again = (described(**it) for it in (first, second, first))
+    assert one == again
+    different = {key for key in one if one[key] != other[key]}
+    assert word in different
+
+
+def test_a_callback_is_what_it_was_made_with():
+    callback = CALLBACK(patience=1, min_delta=0.1)
+    before = described(with_dense(), callback)
+    model = with_dense()()
+    model.fit(*TRAIN, epochs=4, validation_data=HELD_OUT, callbacks=[callback], verbose=0)
+    assert described(with_dense(), callback) == before
 
 
 @pytest.mark.long
