@@ -135,7 +135,7 @@ def check_up(
         for name, part in parts.items():
             if bad := values_not_finite(name, part):
                 raise ValueError(f"{bad}: remove or replace them")
-        with restored(model, data.train) as (kept, set_rate):
+        with restored(model, data.train, data.batch_size) as (kept, set_rate):
             for name, part in parts.items():
                 check_labels(model, part, name)
             patient = Patient(

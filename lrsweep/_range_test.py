@@ -103,7 +103,7 @@ def range_test(
     memory = share_below_one("memory", memory)
     explosion = None if explosion is None else positive_number("explosion", explosion)
     seed = whole_number("seed", seed, minimum=0)
-    with restored(model, examples) as (kept, set_rate):
+    with restored(model, examples, batch_size) as (kept, set_rate):
         check_labels(model, examples, "data")
         set_rate(rates[0])  # before the step is traced, which may be done with a schedule
         training = Training(model, examples, kept)

@@ -328,7 +328,7 @@ def _other_seeds_for_operations():
 
 
 @contextlib.contextmanager
-def restored(model, examples):
+def restored(model, examples, batch_size=1):
     """Let a model be trained, and make it at the end what it was, after an error too.
 
     What Keras has not built yet is built first, without calling a layer on numbers, and stays so.
@@ -338,6 +338,8 @@ def restored(model, examples):
     model : keras.Model
         Compiled.
     examples : Examples
+    batch_size : int
+        Of the batches that it will be trained on: a model may have been made for that size only.
 
     Yields
     ------
@@ -355,7 +357,7 @@ def restored(model, examples):
     before = Snapshot(model, only_built=True)
     try:
         with python_as_before():
-            build(model, examples)
+            build(model, examples, batch_size)
         before.put_back()  # what Python counts while it builds
         with as_before(), _other_seeds_for_operations():
             built = Snapshot(model, variable, *_global_generators())
@@ -367,9 +369,9 @@ def restored(model, examples):
         before.put_back()
 
 
-def build(model, examples):
+def build(model, examples, batch_size=1):
     """Build what is missing of a model, its metrics and its optimizer, from shapes alone."""
-    x, y, *weights = examples.rows(slice(0, 1))
+    x, y, *weights = examples.rows(slice(0, batch_size))
     try:
         model._symbolic_build(data_batch=(x, y, weights[0] if weights else None))
     except Exception:

@@ -48,6 +48,17 @@ def state(model):
     return {key: v.numpy().tobytes() for key, v in variables.items()}
 
 
+def test_a_model_that_was_made_for_one_size_of_batches():
+    inputs = keras.Input(batch_shape=(8, 2, 2))
+    model = keras.Sequential([inputs, LAYERS.LSTM(3, stateful=True), LAYERS.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = state(model)
+    x, y = DATA
+    test = range_test(model, (x.reshape(-1, 2, 2), y), updates=30, batch_size=8)
+    assert len(test.losses) >= 20
+    assert {key: value for key, value in state(model).items() if key in before} == before
+
+
 def trained(model, epochs=2):
     model.fit(*DATA, epochs=epochs, verbose=0)
     return model
