@@ -5,6 +5,8 @@ Thresholds were set on the models of `benchmarks/check_up.py` at seeds 0 to 2, a
 seeds; where a docstring names no source, that is the experiment.
 """
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -49,10 +51,20 @@ def start(patient):
             "start", ratio, text, healthy, "ALARM", "targets",
             "standardise the targets, or let the last layer's bias start at their mean.",
         )  # fmt: skip
-    advice = "scale the inputs, or give the last layer smaller first weights."
+    advice = "give the last layer smaller first weights."
+    if not _are_scaled(patient):
+        advice = f"scale the inputs, or {advice}"
     if not distance:
         advice = f"{advice[:-1]}; if classes are rare, let its bias start at their logits."
     return Measure("start", ratio, text, healthy, "look" if ratio > FAR else "healthy", "", advice)
+
+
+def _are_scaled(patient):
+    """Tell whether inputs are seen to enter the first layers in a size that is healthy."""
+    with contextlib.suppress(Exception):  # `inputs` says so
+        found, _ = patient.activity
+        return bool(found) and max(it.largest for it in found) <= LARGISH
+    return False
 
 
 def positive(guess):

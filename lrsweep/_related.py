@@ -23,8 +23,8 @@ def largest_correlation(examples, seed):
     Parameters
     ----------
     examples : Examples
-        With a single target. At most 1000 of them are looked at, and 2000 of their inputs, fewer
-        with more than 20 classes.
+        With a single target. At most 1000 of them are looked at, with 100 of their targets and
+        2000 of their inputs, fewer with more than 10 targets.
     seed : int
 
     Returns
@@ -38,15 +38,22 @@ def largest_correlation(examples, seed):
     x, y = examples.rows(np.sort(random.permutation(len(examples))[:ROWS]))[:2]
     x = np.concatenate([it.reshape(len(it), -1) for it in tf.nest.flatten(x)], axis=1)
     y = target_columns(y)
-    most = COLUMNS // max(1, y.shape[1] // FEW)
-    if x.shape[1] > most:
-        x = x[:, random.choice(x.shape[1], most, replace=False)]
+    y = _some(y, CLASSES, random)
+    x = _some(x, COLUMNS // -(-y.shape[1] // FEW), random)
     x, y = _standardised(x), _standardised(y)
     if not x.size or not y.size:
         return 0.0, 0.0
     found = np.abs(x.T @ y).max()
-    by_luck = max(np.abs(x.T @ random.permutation(y)).max() for _ in range(SHUFFLES))
+    orders = (random.permutation(len(y)) for _ in range(SHUFFLES))
+    by_luck = max(np.abs(x.T @ y[order]).max() for order in orders)
     return float(found), float(by_luck)
+
+
+def _some(columns, most, random):
+    """Return all columns, or so many of them, drawn by chance."""
+    if columns.shape[1] <= most:
+        return columns
+    return columns[:, random.choice(columns.shape[1], most, replace=False)]
 
 
 def _standardised(columns):

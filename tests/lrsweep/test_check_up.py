@@ -677,5 +677,19 @@ def test_many_classes_take_no_more_time_than_few(monkeypatch):
     for classes in (3, 100):
         y = np.arange(400) % classes
         _related.largest_correlation(Examples(np.zeros((400, 3000), "float32"), y), seed=0)
-    (_, few), (_, three), (_, fewer), (_, hundred) = seen
-    assert (few, three, fewer, hundred) == (2000, 3, 200, 100)
+    for targets in (19, 784):
+        y = np.random.default_rng(0).normal(size=(400, targets))
+        _related.largest_correlation(Examples(np.zeros((400, 3000), "float32"), y), seed=0)
+    columns = [shape[1] for shape in seen]
+    assert columns == [2000, 3, 200, 100, 1000, 19, 200, 100]
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_who_has_scaled_the_inputs_is_not_told_to(scaled):
+    model = network()
+    model.layers[-1].kernel.assign(50.0 * model.layers[-1].kernel)
+    x, y = DATA
+    found = measured(_measures.start, model, (x if scaled else 10 * x, y))
+    assert found.verdict == "look"
+    assert ("scale the inputs" in found.advice) is not scaled
+    assert "smaller first weights" in found.advice
