@@ -117,7 +117,7 @@ def prepare(
     callbacks = check_callbacks(early_stopping, reduce_on_plateau)
     experiment = Experiment(build_model, train, validation, epochs, batch_size, shuffle)
     first, last = int(seeds[0]), int(seeds[-1])
-    models = {seed: experiment.build(seed) for seed in {first: 0, last: 0}}
+    models = {seed: _built(experiment, seed) for seed in {first: 0, last: 0}}
     model, other = models[first], models[last]
     check_methods(model)
     check_names(model)
@@ -173,6 +173,23 @@ def prepare(
         directions(model, names),
         {} if isinstance(validation, Stream) else constant_scores(model, validation, names),
     )
+
+
+def _built(experiment, seed):
+    """Return a new model; if it can't be built for its sample weights alone, say that."""
+    train = experiment.train
+    try:
+        return experiment.build(seed)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        if isinstance(train, Stream) or train.weights is None:
+            raise
+        replace(experiment, train=Examples(train.x, train.y)).build(seed)  # or another error
+        shapes = [[np.shape(it) for it in _flat(part)] for part in (train.weights, train.y)]
+        weights, y = (str(it).strip("[]") for it in shapes)
+        raise ValueError(
+            "sample_weight of train_data must have a number for each example, or for each part of "
+            f"it that has a loss of its own, got the shape {weights} for y of the shape {y}"
+        ) from error
 
 
 def check_shapes(train, validation):

@@ -125,6 +125,10 @@ SWEEP = {
         {"train_data": (X, Y, np.ones(5))},
         "one row for each example sample_weight of train_data has 5",
     ),
+    "weights for nothing": (
+        {"train_data": (X, Y, np.ones((24, 3)))},
+        "sample_weight of train_data a number for each example shape (24, 3) y of the shape (24,)",
+    ),
     "text": ({"train_data": (X.astype(str), Y)}, "x of train_data must be an array of numbers got"),
     "ragged": ({"train_data": ([[1.0], [1.0, 2.0]], [0, 1])}, "x of train_data unequal length"),
     "no examples": ({"train_data": (X[:0], Y[:0])}, "x of train_data must not be empty (0, 4)"),
