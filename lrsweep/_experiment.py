@@ -4,6 +4,7 @@ Both engines, `lrsweep._sequential` and `lrsweep._vectorized`, train what is des
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -243,17 +244,28 @@ def schedule_rates(optimizer, experiment):
                 fn_output_signature=tf.float32,
             )
 
-        traced = tf.function(all_rates).get_concrete_function()
-        before = [variable.numpy() for variable in traced.variables]
-        with unchanged(traced.variables):
-            own.rates = traced().numpy()
-            now = [variable.numpy() for variable in traced.variables]
+        variables = ()
+        try:
+            traced = tf.function(all_rates).get_concrete_function()
+            asked, variables = lambda: traced().numpy(), traced.variables
+        except Exception:  # Python's own numbers, as a model that is run eagerly may have them
+            asked = functools.partial(asked_one_by_one, own.schedule, steps)
+        before = [variable.numpy() for variable in variables] or [asked()]
+        with unchanged(variables):
+            own.rates = asked()
+            now = [variable.numpy() for variable in variables] or [own.rates]
         if not all(map(np.array_equal, before, now)):
+            name = type(own.schedule).__name__
             raise ValueError(
                 "the optimizer's schedule must depend on the number of the update alone, for a "
-                f"sweep to multiply it: this {type(own.schedule).__name__} changes a variable"
+                f"sweep to multiply it: this {name} changes a variable, or counts"
             )
     return own.rates
+
+
+def asked_one_by_one(schedule, steps):
+    """Return what a schedule that can't be traced says for each update, of shape (updates,)."""
+    return np.array([float(schedule(step)) for step in steps], "float32")
 
 
 @contextlib.contextmanager

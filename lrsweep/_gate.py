@@ -242,7 +242,7 @@ def check_seeds(copies):
 
 
 def alike(models, experiment):
-    """Tell whether an update makes the same of equal values in several models."""
+    """Tell whether an update and an evaluation make the same of equal values in several models."""
     model, one = models[0], OneCopy(models[0])
     batch = tf.nest.map_structure(
         tf.constant, experiment.train.rows(slice(0, experiment.batch_size))
@@ -271,9 +271,14 @@ def _seeds_in_order(copies):
 
 
 def _outcome(one, values, updates, batch):
-    """Return what one update would make of values, as a flat list of arrays."""
-    loss, others, metrics, report = one.forward(values, updates, batch, training=True)
+    """Return what an update and an evaluation would make of values, as a flat list of arrays."""
+    everything = []
+    for training in (True, False):
+        loss, others, metrics, report = one.forward(values, updates, batch, training)
+        after = values._replace(others=others, metrics=metrics)
+        report |= one.results(after, updates)
+        cleared = one.reset(after, updates)
+        everything += [loss, *others, *metrics, *report.values(), *cleared[0], *cleared[1]]
     fake = [tf.ones_like(value) * 0.5 for value in values.weights]
     weights, memory = one.step(values, updates, fake)
-    everything = [loss, *others, *metrics, *weights, *memory, *report.values()]
-    return [np.asarray(value, float) for value in everything]
+    return [np.asarray(value, float) for value in [*everything, *weights, *memory]]

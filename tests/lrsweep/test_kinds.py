@@ -42,6 +42,7 @@ from lrsweep import (
     choose_learning_rate,
     sweep_learning_rates,
 )
+from lrsweep._patient import planned_rates
 
 X = np.random.default_rng(0).normal(size=(44, 4))
 CLASSES = (X[:, 0] + 0.3 * X[:, 1] > 0).astype(int) + (X[:, 2] > 0.5)
@@ -146,6 +147,21 @@ def test_which_way_is_better_is_what_the_metric_says():
     assert result.directions == wanted | {f"val_{name}": way for name, way in wanted.items()}
     with pytest.raises(ValueError, match="which way val_in_accuracy is better"):
         choose_learning_rate(result, "val_in_accuracy")
+
+
+class Closeness(metrics.MeanAbsoluteError):
+    """Has another function than the class that it comes from, and the opposite direction."""
+
+    def __init__(self):
+        super().__init__(name="closeness")
+        self._fn = lambda y_true, y_pred: -ops.abs(y_true - y_pred)
+
+
+def test_the_way_of_a_metric_with_another_function_is_not_known():
+    model = builder(loss="mse", units=1, activation=None, measured=["mae", Closeness()])()
+    model.evaluate(*NUMBERS[0], verbose=0)
+    known = _model_checks.directions(model, ["loss", "mae", "closeness"])
+    assert known == {"loss": "min", "mae": "min"}
 
 
 @pytest.mark.long
@@ -346,6 +362,42 @@ def test_each_seed_s_model_is_looked_at():
     def build():
         factor = float(np.random.uniform(0.5, 2))
         return builder(more=[lambda: layers.Lambda(lambda x: factor * x)])()
+
+    reason = check(build, "sequential").reason
+    assert "build_model draws more than first weights" in reason
+
+
+class OnlyEvaluated(layers.Layer):
+    """Scales by a constant of its own, but not in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = float(np.random.uniform(0.5, 2))
+
+    def call(self, inputs, training=False):
+        return inputs if training else inputs * self.factor
+
+
+class Scaled(metrics.Mean):
+    """The mean output times a constant of its own."""
+
+    def __init__(self):
+        super().__init__(name="scaled")
+        self.factor = float(np.random.uniform(0.5, 2))
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_pred)
+
+    def result(self):
+        return super().result() * self.factor
+
+
+@pytest.mark.parametrize("name", ["evaluation", "metric"])
+def test_each_seed_s_evaluation_is_looked_at(name):
+    def build():
+        if name == "metric":
+            return builder(measured=[Scaled()])()
+        return builder(more=[OnlyEvaluated])()
 
     reason = check(build, "sequential").reason
     assert "build_model draws more than first weights" in reason
@@ -753,6 +805,34 @@ class Falling(optimizers.schedules.LearningRateSchedule):
 def test_a_schedule_with_a_state_is_refused():
     with pytest.raises(ValueError, match=r"schedule must depend on .*this Falling changes a var"):
         sweep(builder(lambda: optimizers.SGD(Falling())), seeds=1)
+
+
+class InPython(optimizers.schedules.LearningRateSchedule):
+    """Looks its rates up in a list of Python, which can't be traced."""
+
+    def __init__(self):
+        self.rates, self.asked = [0.2, 0.1, 0.05], 0
+
+    def __call__(self, step):
+        return self.rates[min(int(step) // 3, 2)]
+
+
+class CountsInPython(InPython):
+    def __call__(self, step):
+        self.asked += 1
+        return super().__call__(int(step) + self.asked)
+
+
+def test_a_schedule_of_python_s_own_in_a_model_run_eagerly():
+    build = builder(lambda: optimizers.SGD(InPython()), run_eagerly=True)
+    data = tuple((x[:12], y[:12]) for x, y in (TRAIN, HELD_OUT))
+    check(build, "sequential", data=data, rates=(0.01,), seeds=[1], epochs=2)
+    assert planned_rates(build().optimizer, 0, 4).tolist() == pytest.approx([0.2, 0.2, 0.2, 0.1])
+
+
+def test_a_schedule_that_counts_in_python_is_refused():
+    with pytest.raises(ValueError, match="must depend on the number of the update alone"):
+        sweep(builder(lambda: optimizers.SGD(CountsInPython()), run_eagerly=True))
 
 
 @pytest.mark.long
