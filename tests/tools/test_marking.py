@@ -400,6 +400,16 @@ def test_a_canary_cannot_be_told_from_a_test_by_its_names():
     assert len(names["label"]) > 1
 
 
+def test_a_thread_that_prints_between_is_no_cheat():
+    nb = pupils.assignment(setup_cell())
+    planted = canaries.plant(nb)
+    for name, numbers in planted.items():
+        lines = [f"la{number}\n" for number in numbers.values()]
+        pupils.cell(nb, name).outputs = [nbformat.v4.new_output("stream", text="".join(lines))]
+    replies = {name: {"status": "ok" if numbers else "error"} for name, numbers in planted.items()}
+    assert canaries.judge(nb, planted, replies) == []
+
+
 PEEKS = {
     "a frame": "class It:\n    def __len__(self):\n        try:\n            raise ValueError\n"
     "        except ValueError as error:\n            return error.__traceback__.tb_frame",
@@ -442,6 +452,12 @@ PEEKS = {
     "the history": "%history -f seen.py",
     "more magic commands than are read": "!ls\n" * 300 + "np = print",
     "magic commands in a long cell": "!ls\n" * 9 + "x = 1  # one\n" * 9000 + "np = print",
+    "a frame, behind what looks like a comment": "import sys\nx = '#'; sys._getframe()",
+    "a frame, behind a text of three marks": 'import sys\nx = """\n#""" + str(sys._getframe())',
+    "a frame, beside a magic that opens a text": "!echo '''\nx = \"'''#\"; sys._getframe()",
+    "a name as text, in a statement": "'a' + __builtins__.__dict__['x']",
+    "an option of pandas that computes": "import pandas as pd\npd.options.mode.chained = 1",
+    "checks of another name": "from course.answer_checks import check as expect",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
 
@@ -477,6 +493,10 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "def update(x, rate):\n    curvature = {}\n    curvature['a'] = 1\n    return curvature",
         "def f(x):\n    curvature = x\n    def g():\n        curvature[0] = 1\n    return g",
         "if __name__ == '__main__':\n    print(1)",
+        "# inspect it: see In [3], and the socket\nx = 1  # no eval() here",
+        "def update(x, rate):\n    '''Inspect the frame.'''  # __eq__\n    return x",
+        "from course.answer_checks import check, expect\nimport numpy as np",
+        "import pandas as pd\npd.options.display.max_rows = 9",
     ],
 )
 def test_an_honest_name_is_no_peek(code):
@@ -492,6 +512,8 @@ def test_an_honest_name_is_no_peek(code):
         ("import tensorflow.keras as keras", []),
         ("from tensorflow.keras_of_mine import keras", ["keras"]),
         ("from mine import keras", ["keras"]),
+        ("import keras.ops, keras.optimizers", []),
+        ("import keras.ops as keras", ["keras"]),
     ],
 )
 def test_keras_is_the_same_by_way_of_tensorflow(code, named):

@@ -7,6 +7,7 @@ from .names import defined_in, left_behind, tree_of
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
+SETTINGS = "pandas.options.display."  # how many rows of a table are shown
 
 
 def changed(own, given):
@@ -31,9 +32,11 @@ def changed(own, given):
     own, given = (list(map(tree_of, cells)) for cells in (own, given))
     before, mine = _imported(given), _imported(own)
     found = {name for name, what in mine.items() if before.get(name, what) != what}
+    known = {**mine, **before}
     for tree in own:
         found |= (left_behind(tree) | defined_in(tree)) & set(before)
-        found |= {_changes(it) for it in ast.walk(tree) if _root(it) in {*before, *mine}}
+        parts = [it for it in ast.walk(tree) if _root(it) in known]
+        found |= {_changes(it) for it in parts if not _is_setting(it, known)}
     return sorted(found - {""})
 
 
@@ -75,10 +78,23 @@ def _imported(trees):
     found = {}
     for it in (it for tree in trees for it in ast.walk(tree)):
         if isinstance(it, ast.Import):
-            found |= {a.asname or a.name.split(".")[0]: a.name for a in it.names}
+            found |= {
+                a.asname or _top(a.name): a.name if a.asname else _top(a.name) for a in it.names
+            }
         elif isinstance(it, ast.ImportFrom):
             found |= {a.asname or a.name: f"{it.module}.{a.name}" for a in it.names}
     return {name: re.sub(r"^tensorflow\.keras\b", "keras", it) for name, it in found.items()}
+
+
+def _top(name):
+    """Return what `import a.b.c` binds: it gives no new meaning to `a`."""
+    return name.split(".")[0]
+
+
+def _is_setting(node, known):
+    """Tell whether an expression is an option that changes what is shown, and no result."""
+    path = ast.unparse(node).split(".")
+    return ".".join([known[path[0]], *path[1:]]).startswith(SETTINGS) if path[0] in known else False
 
 
 def _root(node):
