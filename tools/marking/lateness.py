@@ -17,6 +17,7 @@ EXAMPLE = '"10% a day, at most 5 days"'
 DOWNLOADED = ("canvas", "moodle")  # the dates in their zip files are the download's
 TOGETHER = timedelta(minutes=10)  # dates that lie so close are a download's, wherever it is from
 WRITE_IT = "write the time into collected.csv (time by hand) if points are to be taken off"
+MOST = 1000  # days of an extension; more is a slip, such as a date
 TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
@@ -155,7 +156,10 @@ def _days(student):
     found = re.fullmatch(r"(?i)(\d+(?:[.,]\d+)?) *(?:d|days?)?", words)
     if not found:
         raise ValueError(f"the extension {words!r} in roster.csv is no number of days")
-    return float(found[1].replace(",", "."))
+    days = float(found[1].replace(",", "."))
+    if days > MOST:
+        raise ValueError(f"the extension {words!r} in roster.csv is more than {MOST} days")
+    return days
 
 
 def _handed_in(attempt, downloaded):

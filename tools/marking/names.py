@@ -9,6 +9,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 NAMED = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler
 KEPT = (ast.Import, ast.ImportFrom, *NAMED[:3])
+SET = ast.Assign, ast.AnnAssign
 CLOSED = (*FUNCTIONS, ast.ClassDef)
 HALF_CLOSED = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 BINDS = {ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest"}
@@ -75,6 +76,24 @@ def added(code, given, known):
         if isinstance(it, KEPT) and ast.dump(it) not in before and not _defines(it) & known
     ]
     return "\n".join(kept)
+
+
+def added_to_test(code, given, known):
+    """Return what a student wrote into a test: (before its first own statement, after it).
+
+    Examples
+    --------
+    >>> added_to_test("def f(): pass\\nassert f()\\nx = 1", "assert f()", set())
+    ('def f():\\n    pass', 'x = 1')
+    """
+    body = tree_of(code).body
+    own = [isinstance(it, (*KEPT, *SET)) and not _defines(it) & known for it in body]
+    first = own.index(False) if False in own else len(body)
+    parts = body[:first], [it for it, kept in zip(body, own) if kept][first:]
+    given = {ast.dump(it) for it in tree_of(given).body}
+    return tuple(
+        "\n".join(ast.unparse(it) for it in some if ast.dump(it) not in given) for some in parts
+    )
 
 
 def defined(cells):

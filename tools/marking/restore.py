@@ -122,7 +122,7 @@ def restored(nb, wanted, released):
     for cell in wanted.cells:
         place = used.get(cell.id)
         answer = None if place is None else nb.cells[place]
-        cells += [_answered(cell, answer), *own[cell.id]]
+        cells += [*own["before", cell.id], _answered(cell, answer), *own[cell.id]]
         notes += _notes(cell, answer, len(copies[cell.id]), released)
     notes += _beside(cells)
     for number, cell in enumerate(it for it in cells if it.id == "extra"):
@@ -158,7 +158,8 @@ def _own_cells(nb, names, used, wanted, released):
     """Return the student's own cells by the name of the released cell that they followed.
 
     Copies of what the student got, unchanged, are not among them. What the student wrote into a
-    given cell is: in a text an answer, in code an import or a function that an answer needs.
+    given cell is: in a text an answer, in code an import or a function that an answer needs. What
+    must run before a test has the key ("before", its name).
     """
     own, last = defaultdict(list), None
     kinds = {it.id: _kind(it) for it in wanted.cells if not is_solution(it)}
@@ -167,7 +168,11 @@ def _own_cells(nb, names, used, wanted, released):
     for place, (cell, name) in enumerate(zip(nb.cells, names)):
         if name and used[name] == place:
             last = name
-            if name in locked:
+            if kinds.get(name) == "test":
+                before, after = _written_into_test(cell, released[name], known)
+                own["before", name] += before
+                own[name] += after
+            elif name in locked:
                 own[last] += _written_into(cell, kinds[name], released[name], known)
         elif name not in locked and cell.source.strip() != released.get(name):
             own[last].append(_plain(cell))
@@ -189,6 +194,17 @@ def _written_into(cell, kind, given, known):
         code = naming.added(source, given, known)
         return [nbformat.v4.new_code_cell(code, id="extra")] if code else []
     return []
+
+
+def _written_into_test(cell, given, known):
+    """Return cells of code with the answers and helpers that stood in a test: (before, after) it.
+
+    Two cells that were merged into one, a test and an answer, have the name of the first.
+    """
+    if cell.cell_type != "code" or cell.source.strip() == given:
+        return [], []
+    codes = naming.added_to_test(cell.source, given, known)
+    return [[nbformat.v4.new_code_cell(it, id="extra")] if it else [] for it in codes]
 
 
 def _beside(cells):
