@@ -352,6 +352,12 @@ def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path, words, why):
         main(["--class", str(tmp_path / "class"), *words])
 
 
+def test_a_class_that_is_a_file_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "class").write_text("x")
+    with pytest.raises(SystemExit, match="class is a file: give a folder"):
+        main(["--class", str(tmp_path / "class"), "assignment", "1"])
+
+
 def test_the_time_limit_is_the_one_that_was_set(assigned, tmp_path):
     room = Classroom(shutil.copytree(assigned, tmp_path / "class"))
     nb = nbformat.read(room.file("release", LESSON), as_version=4)
@@ -361,6 +367,26 @@ def test_the_time_limit_is_the_one_that_was_set(assigned, tmp_path):
     nbformat.write(nb, path)
     results = run.mark(room, LESSON, "sandboxed", seconds=2)
     assert results["anna"].startswith("a cell ran for more than 2 seconds and could not be")
+
+
+def test_a_cell_that_stops_late_costs_nothing_but_its_own_points(assigned, tmp_path):
+    """Such as one that is at work in a library for some seconds after it was interrupted."""
+    room = Classroom(shutil.copytree(assigned, tmp_path / "class"))
+    nb = nbformat.read(room.file("release", LESSON), as_version=4)
+    pupils.answer(nb, pupils.RIGHT)
+    pupils.own(
+        nb,
+        "answer_1",
+        "import time\nend = time.monotonic() + 9\nwhile time.monotonic() < end:\n"
+        "    try:\n        time.sleep(1)\n    except KeyboardInterrupt:\n        pass",
+    )
+    path = room.file("submitted", LESSON, "anna")
+    path.parent.mkdir(parents=True)
+    nbformat.write(nb, path)
+    assert run.mark(room, LESSON, "sandboxed", seconds=2) == {"anna": ""}
+    (row,) = marks.rows(room, LESSON)
+    assert [row[name] for name in ("test_1a", "test_2a", "test_2b")] == [2, 1, 2]
+    assert row["status"] == "needs marking"
 
 
 def test_the_filter_of_system_calls_is_whole():

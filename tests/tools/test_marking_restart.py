@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,10 @@ import pytest
 from conftest import ROOT
 from jupyter_client.connect import write_connection_file
 from nbgrader.api import Gradebook
+from sqlalchemy.exc import OperationalError
 
 from tools.marking import feedback, files, filter, marks, run, runner, sandbox
+from tools.marking.__main__ import main
 from tools.marking.classroom import Classroom, Lesson
 
 sandbox.prepare()
@@ -401,12 +404,43 @@ def test_a_gradebook_in_postgresql_has_the_same_marks(room, tmp_path):
     [
         ("mysql://x/y", "say it like DB=postgresql://user@host/database"),
         ("postgresql://x@127.0.0.1:1/y", "needs a driver|does not answer"),
+        ("postgresql://x@127.0.0.1:port/y", "does not answer"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_refused(tmp_path, url, why):
     with pytest.raises(SystemExit, match=why):
         Classroom(tmp_path / "class").connect(url)
     assert not (tmp_path / "class" / "database.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("postgresql://x@127.0.0.1:1/y", "psycopg.*: .venv/bin/pip|database.txt names, does not"),
+        ("\n", "database.txt is damaged: it must hold postgresql://user@host/database"),
+    ],
+)
+def test_a_database_that_is_gone_is_said_in_a_sentence(room, address, why):
+    (room.folder / "database.txt").write_text(address)
+    with pytest.raises(SystemExit, match=why):
+        main(["--class", str(room.folder), "report", "1"])
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        ("database is locked", "Another program writes to .*: close it, or wait"),
+        ("unable to open database file", "cannot be opened or changed: it must be yours"),
+        ("attempt to write a readonly database", "cannot be opened or changed"),
+    ],
+)
+def test_a_gradebook_that_cannot_be_used_is_said_in_a_sentence(room, monkeypatch, error, why):
+    def report(*given):
+        raise OperationalError("SELECT", {}, sqlite3.OperationalError(error))
+
+    monkeypatch.setattr("tools.marking.__main__.report", report)
+    with pytest.raises(SystemExit, match=why):
+        main(["--class", str(room.folder), "report", "1"])
 
 
 def test_two_commands_do_not_work_in_one_class(room):

@@ -27,12 +27,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from nbgrader.api import InvalidEntry
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tools import exercises
 
 from . import cluster, decisions, lateness, marks, platforms, pool, roster, sandbox
-from .classroom import Classroom
+from .classroom import DATABASE, Classroom
 from .collect import collect, given
 from .feedback import hand_back
 from .files import locked, printable
@@ -46,6 +46,7 @@ DAMAGED = (
     "assignment with the class's own SEED, and make mark with FORCE=yes; points and comments that "
     "you gave by hand are lost then."
 )
+CLOSED = "unable to open database file|readonly database"
 FULL = "The disk is full: make room, and give the same command again. What is done is kept."
 
 
@@ -62,7 +63,7 @@ def main(arguments=None):
     except pool.Stopped as signal:
         print(f"\nStopped ({signal}). What is done is kept; the same command goes on from there.")
         sys.exit(130)
-    except (OSError, SQLAlchemyError, InvalidEntry) as error:
+    except (OSError, SQLAlchemyError, InvalidEntry, ModuleNotFoundError) as error:
         words = _sentence(error, chosen.folder)
         if not words:
             raise
@@ -76,7 +77,27 @@ def _sentence(error, folder):
         return FULL
     if getattr(error, "errno", 0) in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{error.filename}: {error.strerror}. The class's folder must be yours to write."
-    return DAMAGED.format(folder=folder) if re.search(BROKEN, said) else ""
+    if re.search(BROKEN, said):
+        return DAMAGED.format(folder=folder)
+    return _without_gradebook(error, Path(folder))
+
+
+def _without_gradebook(error, folder):
+    """Return why the gradebook cannot be reached, or an empty text if that is not the reason."""
+    said, note = str(error).split("\n")[0], folder / DATABASE
+    if isinstance(error, ModuleNotFoundError):
+        is_driver = (error.name or "").startswith("psycopg")
+        return f'{said}: .venv/bin/pip install "psycopg[binary]"' if is_driver else ""
+    if "database is locked" in said:
+        return (
+            f"Another program writes to {folder}/gradebook.db: close it, or wait, and give the "
+            "same command again. What is done is kept."
+        )
+    if re.search(CLOSED, said):
+        return f"{folder}/gradebook.db cannot be opened or changed: it must be yours to write."
+    if isinstance(error, DBAPIError) and note.exists():
+        return f"The gradebook's database, which {note} names, does not answer ({said[:200]})"
+    return ""
 
 
 def _parser():

@@ -17,6 +17,7 @@ from tools import exercises
 from . import marks, restore, runner, sandbox
 
 DATABASE = "database.txt"  # where the gradebook is, if it is no file of the class's folder
+POSTGRESQL, ADDRESS = "postgresql", "postgresql://user@host/database"
 CONFIG = """# Written by `make assignment`: nbgrader's own buttons work as the course's commands do.
 import sys
 
@@ -53,9 +54,13 @@ class Classroom:
         self.folder = Path(folder).resolve()
         if set("?%") & set(str(self.folder)):  # which mean something in a database's address
             raise SystemExit(f"CLASS={self.folder}: a path without ? and %, please")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise SystemExit(f"CLASS={self.folder} is a file: give a folder")
         note = self.folder / DATABASE
         own = f"sqlite:///{self.folder / 'gradebook.db'}"
         self.gradebook = note.read_text(encoding="utf-8").strip() if note.exists() else own
+        if note.exists() and not self.gradebook.startswith(POSTGRESQL):
+            raise SystemExit(f"{note} is damaged: it must hold {ADDRESS}. Put back a copy of it.")
 
     def connect(self, url):
         """Keep the gradebook in a PostgreSQL database instead of a file; each class has its own.
@@ -64,8 +69,8 @@ class Classroom:
         """
         if url == self.gradebook:
             return
-        if not url.startswith("postgresql"):
-            raise SystemExit(f"DB={url}: say it like DB=postgresql://user@host/database")
+        if not url.startswith(POSTGRESQL):
+            raise SystemExit(f"DB={url}: say it like DB={ADDRESS}")
         if (self.folder / "submitted").exists():
             raise SystemExit(f"{self.folder} has submissions, and a gradebook: use another CLASS")
         try:
@@ -76,7 +81,7 @@ class Classroom:
         except ImportError as error:
             why = f'{error}: .venv/bin/pip install "psycopg[binary]"'
             raise SystemExit(f"DB={url} needs a driver ({why})") from None
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ValueError) as error:  # the latter of a port
             why = str(error).split("\n")[0][:200]
             raise SystemExit(f"DB={url} does not answer ({why})") from None
         if used:

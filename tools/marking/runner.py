@@ -18,6 +18,7 @@ from .sandbox import ROOT
 from .watch import Watch
 
 OUTPUT = 200_000  # characters of output that one cell may keep
+STOPPED = 15  # seconds until a cell must have stopped, and its output be here
 MESSAGES = 100_000_000  # characters that the kernel may send in all
 MESSAGE = 100 << 20  # bytes of one message; a longer one is dropped with its connection
 INSIDE = "/run/kernel/k"  # where the sandboxed kernel has its sockets
@@ -33,6 +34,7 @@ class RunInSandbox(Execute):
         """Execute, judge the canaries, and clean the outputs."""
         self.replies, self.extra_arguments = {}, []
         self._size, self._sent, self._why = {}, 0, ""
+        self.iopub_timeout = STOPPED
         self.error_on_timeout = {
             **self.error_on_timeout,
             "traceback": [f"{checks.TIMED_OUT} stopped after {self.timeout} seconds"],
