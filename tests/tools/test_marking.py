@@ -520,6 +520,22 @@ def test_keras_is_the_same_by_way_of_tensorflow(code, named):
     assert modules.changed([code], ["import keras"]) == named
 
 
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("with check('1'):\n    wanted = descent.count(rate)\n    x = 1", []),
+        ("wanted = descent.count(rate)\ndef f(rate):\n    return 3", []),
+        ("def f(rate):\n    wanted = descent.count(rate)\n    return wanted", ["descent.count"]),
+        ("f = lambda rate: descent.count(rate)", ["descent.count"]),
+        ("class F:\n    wanted = descent.count(rate)", ["descent.count"]),
+        ("wanted = descent.count(rate)\nf = descent.count", ["descent.count"]),
+    ],
+)
+def test_a_test_that_was_copied_or_merged_borrows_nothing(code, named):
+    tests = ["with check('1'):\n    wanted = descent.count(rate)\n    expect('it', 1, wanted)"]
+    assert modules.borrowed([code], ["from utils import descent"], tests) == named
+
+
 @pytest.mark.parametrize(("test", "named"), [("print(_)", ["_"]), ("[0 for _ in 'ab']", [])])
 def test_a_name_that_the_tests_only_assign_may_be_everybodys(test, named):
     """Such as `_`, which the set-up cell assigns, too."""

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from .names import defined_in, left_behind, tree_of
+from .names import FUNCTIONS, defined_in, left_behind, tree_of
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
@@ -59,6 +59,8 @@ def borrowed(own, given, tests):
     ['descent.count']
     >>> borrowed(["descent.path(2)"], given, ["descent.path(1)"])
     []
+    >>> borrowed(["descent.count(1)"], given, ["with check():\\n    descent.count(1)"])
+    []
     """
     trees = [list(map(tree_of, cells)) for cells in (own, given, tests)]
     known = _imported(trees[1] + trees[2])
@@ -66,11 +68,31 @@ def borrowed(own, given, tests):
         name for name, what in known.items()
         if what.split(".")[0] in COURSE and not what.startswith(CHECKS)
     }  # fmt: skip
-    mine, _, theirs = ({_dotted(it) for tree in some for it in ast.walk(tree)} for some in trees)
+    theirs = {_dotted(it) for tree in trees[2] for it in ast.walk(tree)}
+    copied = {ast.dump(it) for tree in trees[2] for it in ast.walk(tree) if _is_simple(it)}
+    mine = {_dotted(it) for tree in trees[0] for it in _not_copied(tree, copied)}
     lines = [line for text in given for line in text.split("\n") if "import " not in line]
     parents = {it.split(".")[0] for it in theirs if "." in it}
     both = {it for it in mine & theirs - parents if it.split(".")[0] in course}
     return sorted(it for it in both if not any(it in line for line in lines))
+
+
+def _is_simple(node):
+    return isinstance(node, ast.stmt) and not hasattr(node, "body")
+
+
+def _not_copied(tree, copied):
+    """Yield the parts of a cell without what it repeats of the tests outside functions.
+
+    A test may have been merged with an answer, or copied to look at it.
+    """
+    waiting = [(tree, False)]
+    while waiting:
+        it, inside = waiting.pop()
+        if inside or not _is_simple(it) or ast.dump(it) not in copied:
+            yield it
+            inside = inside or isinstance(it, (*FUNCTIONS, ast.ClassDef))
+            waiting += [(part, inside) for part in ast.iter_child_nodes(it)]
 
 
 def _imported(trees):
