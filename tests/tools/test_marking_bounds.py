@@ -298,6 +298,19 @@ def hints_of(code):
     return canaries.hints(nbformat.v4.new_notebook(cells=cells))
 
 
+@pytest.mark.parametrize("name", ["given", "answer_1", "test_1a"])
+def test_code_that_is_deeper_than_python_reads_costs_nothing_else(assigned, name):
+    """Such as a sum of thousands of numbers, which Python itself still runs."""
+    room = Classroom(assigned)
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    nb = nbformat.reads(texts[1], as_version=4)
+    total = "+".join(["1"] * 2_500)
+    pupils.cell(nb, name).source = f"mine = {total}\ndef f():\n    return {total}\ndef g(): ..."
+    result = restore.restored(nb, *restore.structure(*texts))
+    assert canaries.hints(result) == []
+    assert any("def g()" in it.source for it in result.cells)
+
+
 @pytest.mark.parametrize("size", [100_000])
 @pytest.mark.parametrize(
     ("work", "unit"),

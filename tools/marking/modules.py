@@ -3,7 +3,7 @@
 import ast
 import re
 
-from .names import FUNCTIONS, defined_in, left_behind, tree_of
+from .names import FUNCTIONS, defined_in, dumped, left_behind, tree_of, unparsed
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
@@ -69,7 +69,7 @@ def borrowed(own, given, tests):
         if what.split(".")[0] in COURSE and not what.startswith(CHECKS)
     }  # fmt: skip
     theirs = {_dotted(it) for tree in trees[2] for it in ast.walk(tree)}
-    copied = {ast.dump(it) for tree in trees[2] for it in ast.walk(tree) if _is_simple(it)}
+    copied = {dumped(it) for tree in trees[2] for it in ast.walk(tree) if _is_simple(it)}
     mine = {_dotted(it) for tree in trees[0] for it in _not_copied(tree, copied)}
     lines = [line for text in given for line in text.split("\n") if "import " not in line]
     parents = {it.split(".")[0] for it in theirs if "." in it}
@@ -89,7 +89,7 @@ def _not_copied(tree, copied):
     waiting = [(tree, False)]
     while waiting:
         it, inside = waiting.pop()
-        if inside or not _is_simple(it) or ast.dump(it) not in copied:
+        if inside or not _is_simple(it) or dumped(it) not in copied:
             yield it
             inside = inside or isinstance(it, (*FUNCTIONS, ast.ClassDef))
             waiting += [(part, inside) for part in ast.iter_child_nodes(it)]
@@ -115,7 +115,7 @@ def _top(name):
 
 def _is_setting(node, known):
     """Tell whether an expression is an option that changes what is shown, and no result."""
-    path = ast.unparse(node).split(".")
+    path = unparsed(node).split(".")
     return ".".join([known[path[0]], *path[1:]]).startswith(SETTINGS) if path[0] in known else False
 
 
@@ -137,7 +137,7 @@ def _changes(node):
         writes = not isinstance(node.ctx, ast.Load) or node.attr == "__dict__"
     else:
         writes = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return ast.unparse(node)[:60] if writes else ""
+    return (unparsed(node) or "a module")[:60] if writes else ""
 
 
 def _dotted(node):

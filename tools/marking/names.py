@@ -69,11 +69,11 @@ def added(code, given, known):
     >>> added("import math\\nrate = 9\\ndef check(): pass", "rate = 1", {"rate", "check"})
     'import math'
     """
-    before = {ast.dump(it) for it in tree_of(given).body}
+    before = {dumped(it) for it in tree_of(given).body}
     kept = [
-        ast.unparse(it)
+        unparsed(it)
         for it in tree_of(code).body
-        if isinstance(it, KEPT) and ast.dump(it) not in before and not _defines(it) & known
+        if isinstance(it, KEPT) and dumped(it) not in before and not _defines(it) & known
     ]
     return "\n".join(kept)
 
@@ -90,10 +90,26 @@ def added_to_test(code, given, known):
     own = [isinstance(it, (*KEPT, *SET)) and not _defines(it) & known for it in body]
     first = own.index(False) if False in own else len(body)
     parts = body[:first], [it for it, kept in zip(body, own) if kept][first:]
-    given = {ast.dump(it) for it in tree_of(given).body}
+    given = {dumped(it) for it in tree_of(given).body}
     return tuple(
-        "\n".join(ast.unparse(it) for it in some if ast.dump(it) not in given) for some in parts
+        "\n".join(unparsed(it) for it in some if dumped(it) not in given) for some in parts
     )
+
+
+def dumped(node):
+    """Return a part of a syntax tree as a text; one that is too deep is like no other."""
+    try:
+        return ast.dump(node)
+    except RecursionError:
+        return str(id(node))
+
+
+def unparsed(node):
+    """Return a part of a syntax tree as code; nothing of one that is too deep."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
 
 
 def defined(cells):
