@@ -294,6 +294,7 @@ def test_what_is_said_of_many_is_said_once(room, tmp_path):
     feedback.hand_back(room, LESSON, told.append)
     (line,) = [it for it in told if "its date is that of the download" in it]
     assert "s19_19 and 5 more: " in line
+    assert line.endswith("if points are to be taken off; then hand back again")
     assert len(files.problems(room)) >= 25
 
 

@@ -177,7 +177,7 @@ def _told_once(problems):
     """Return a line for each problem; those of many students with the same words share one."""
     students = defaultdict(list)
     for it in problems:
-        students[f"{it.reason}. {it.advice}"].append(it.student)
+        students[f"{it.reason}; {it.advice}"].append(it.student)
     for words, who in students.items():
         more = f" and {len(who) - SHOWN} more" if len(who) > SHOWN else ""
         yield f"{', '.join(who[:SHOWN])}{more}: {words}"
