@@ -362,6 +362,23 @@ def test_lesson_3_near_the_limit_the_steep_slope_changes_its_sign_at_every_step(
     assert np.mean(np.diff(np.sign(slow)) != 0) < 0.1
 
 
+def test_lesson_3_momentums_steps_across_cancel_only_where_they_go_back_and_forth():
+    def across(rate, beta, curvatures):
+        path = numpy_optimizers.follow(
+            numpy_optimizers.momentum(rate, beta),
+            lambda w: np.array(curvatures) * w,
+            [2.8, 2.8],
+            60,
+        )
+        return np.diff(path[:, 0])
+
+    swings = across(0.05, 0.9, (4, 0.2))  # the still picture of the race
+    assert np.mean(swings[1:] * swings[:-1] < 0) < 0.2
+    assert abs(swings).max() > 1.9 * abs(swings[0]), "they add up, too"
+    zigzag = across(*numpy_optimizers.fastest_momentum(100, 1), (100, 1))
+    assert np.all(zigzag[1:40] * zigzag[:39] < 0)
+
+
 def slowest(rate, beta, curvatures):
     matrices = [[[1 + beta - rate * c, -beta], [1, 0]] for c in curvatures]
     return max(np.abs(np.linalg.eigvals(matrix)).max() for matrix in matrices)
