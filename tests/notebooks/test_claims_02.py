@@ -5,11 +5,16 @@ A test is named after the lesson and after the sentence it holds. Where a senten
 condition must stay in the sentence.
 """
 
+import re
+
 import keras
+import nbformat
 import numpy as np
 import pytest
 
+from course import quiz
 from course.views import descent as views
+from tools import rules
 from utils import data, descent, losses, numpy_optimizers
 
 
@@ -17,6 +22,12 @@ def problem(name, standardised=False, bias=True):
     x, y = data.load_dataset(name, standardised)
     x = np.column_stack([x, np.ones(len(x))]) if bias else x
     return x, (y - y.mean()) / y.std()
+
+
+def cells():
+    """Return the sources of the lesson's code cells."""
+    notebook = nbformat.read(rules.lessons()[1], as_version=4)
+    return [cell.source for cell in rules.code_cells(notebook)]
 
 
 def curvatures(x):
@@ -202,6 +213,19 @@ def test_lesson_2_log10_of_the_explosion_is_15_7_and_the_nearest_power_of_ten_is
     assert above - 1e15 < 1e16 - above, "so don't ask for the nearest power of ten"
 
 
+def test_lesson_2_who_takes_another_directions_part_is_not_praised(capsys):
+    x, y = problem("iris")
+    steepness, directions = np.linalg.eigh(2 / len(x) * x.T @ x)
+    *others, steepest = steepness / 2 * (directions.T @ np.linalg.lstsq(x, y)[0]) ** 2
+    (cell,) = (source for source in cells() if "log₁₀" in source and "traps" in source)
+    tolerance = float(re.search(r"tolerance=([\d.]+)", cell)[1])
+    for part, praised in ((steepest, True), (others[0], False), (others[3], False)):
+        quiz.predict("log₁₀", round(np.log10(part * 1.02**2000), 1))
+        capsys.readouterr()
+        quiz.compare("log₁₀", 15.7, tolerance=tolerance)
+        assert ("Well predicted!" in capsys.readouterr().out) == praised
+
+
 def test_lesson_2_a_run_needs_some_distance_in_the_steepest_direction_to_explode():
     x, y = problem("diabetes")  # the steepest direction is the bias, and it starts at its best
     rate = 1.01 * 2 / curvatures(x)[-1]
@@ -345,6 +369,13 @@ def test_lesson_2_case_a_has_deeper_minima_than_its_third_and_case_b_has_just_tw
     assert waves.value(-13.66) < waves.value(np.array(waves.minima[1:])).min()
     turns = np.diff(np.sign(wells.gradient(grid))) > 0
     np.testing.assert_allclose(grid[1:][turns], wells.minima, atol=1e-3)
+
+
+def test_lesson_2_no_cell_takes_the_name_of_a_function_that_an_earlier_cell_calls():
+    code = "\n".join(cells())
+    for name in ("waves", "wells"):
+        assert f"{name}()" in code
+        assert not re.search(rf"^{name}\b[^(\n]*= ", code, re.M), "the earlier cell would stop"
 
 
 def test_lesson_2_no_run_of_case_a_gets_to_the_third_minimum():
