@@ -104,6 +104,17 @@ MUTANTS = {
             _descend("path.append(int(path[-1] - learning_rate * gradient(path[-1])))"),
             says="cut to whole numbers",
         ),
+        "whole_array": Mutant(
+            "np.full makes room for fractions",
+            "import numpy as np\n\n\n"
+            + GD
+            + """    path = np.full((steps + 1, *np.shape(start)), start)
+    for i in range(steps):
+        path[i + 1] = path[i] - learning_rate * gradient(path[i])
+    return path
+""",
+            says="holds whole numbers only",
+        ),
         "class_numbers": Mutant(
             "uses the notebook's variables instead of the arguments",
             _descend("path.append(path[-1] - rate * curvature * path[-1])"),
