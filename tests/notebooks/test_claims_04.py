@@ -460,6 +460,16 @@ def test_appendix_4_an_assigned_schedule_counts_at_once_only_before_training_or_
     assert found == pytest.approx([0.4, 0.1, 0.4], rel=1e-4)
 
 
+def test_appendix_4_from_a_whole_number_restarts_raise_an_error_or_are_wrong_without_a_word():
+    """The appendix once said that `CosineDecayRestarts` raises an error."""
+    restarts = keras.optimizers.schedules.CosineDecayRestarts
+    with pytest.raises(TypeError):
+        restarts(1, 10)(5)
+    whole, plain = (float(restarts(rate, 10, t_mul=1.0)(5)) for rate in (1, 1.0))
+    assert whole == pytest.approx((1 + math.cos(3 * 0.5)) / 2)
+    assert plain == pytest.approx(0.5)
+
+
 def test_exercises_4_the_pairs_log_comes_from_a_rate_that_is_set_after_the_update():
     """The answer once was a schedule asked for t - 1, whose first rate is 0.20202, not 0.2."""
     schedule, rate, log = schedules.inverse_time(0.2, 0.01), 0.2, []
