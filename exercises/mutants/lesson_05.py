@@ -193,6 +193,11 @@ MUTANTS = {
             changed(RULE, ("scores > scores.max() - 1e-9", "scores == scores.max()")),
             says="Equal means",
         ),
+        "range": Mutant(
+            "the range says how sure a mean is",
+            changed(RULE, ("accuracy.std(axis=1)", "np.ptp(accuracy, axis=1)")),
+            says="Equal means",
+        ),
         "lower_bound": Mutant(
             "there is always a standard error",
             changed(
@@ -267,6 +272,23 @@ MUTANTS = {
                 ("(1 - memory ** (k + 1))", "(1 - (1 - memory) ** (k + 1))"),
             ),
             says="share of the past",
+        ),
+        "own_batch": Mutant(
+            "writes the usual size of a batch into the function",
+            changed(
+                FINDER,
+                ("np.arange(k * batch_size, (k + 1) * batch_size)", "np.arange(8 * k, 8 * k + 8)"),
+            ),
+            says="not always 8",
+        ),
+        "own_memory": Mutant(
+            "writes the usual memory into the function",
+            changed(
+                FINDER,
+                ("memory * average + (1 - memory) * loss", "0.9 * average + 0.1 * loss"),
+                ("(1 - memory ** (k + 1))", "(1 - 0.9 ** (k + 1))"),
+            ),
+            says="not always 0.9",
         ),
         "trained": Mutant(
             "a finder is the first part of the training",
@@ -478,7 +500,7 @@ ALTERNATIVES = {
         "loop": """def choose_lr(results):
     best = None
     for rate, row in zip(results["learning_rate"], results["validation"]):
-        mean, spread = sum(row) / len(row), max(row) - min(row)
+        mean, spread = sum(row) / len(row), np.var(row)
         if mean != mean:
             continue
         if best is None or mean > best[0] + 1e-9 or (mean > best[0] - 1e-9 and spread < best[1]):
