@@ -264,6 +264,24 @@ MUTANTS = {
 """,
             says="Not every head is called head",
         ),
+        "heads_by_guess": Mutant(
+            "a head is called head, top or dense",
+            """def discriminative(base, base_rate, head_rate):
+    heads = {"(head|top|dense.*)/.*": keras.optimizers.SGD(head_rate)}
+    return MultiOptimizer(OptimizerMap(keras.optimizers.SGD(base_rate), heads))
+""",
+            says="Not every head is called head",
+        ),
+        "momentum": Mutant(
+            "momentum is a part of SGD",
+            changed(TWO_RATES, ("SGD(base_rate)", "SGD(base_rate, momentum=0.9)")),
+            says="three times as much off",
+        ),
+        "adam_for_head": Mutant(
+            "a new head wants Adam",
+            changed(TWO_RATES, ("SGD(head_rate)", "Adam(head_rate)")),
+            says="three times as much off",
+        ),
     },
     "answer_5": {
         "still_frozen": Mutant(
