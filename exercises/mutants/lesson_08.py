@@ -300,6 +300,12 @@ BUDGETS = {
         ),
         "Nothing is left",
     ),
+    "nothing_left_only": Mutant(
+        "what is left is enough",
+        changed(PLAN, ("if each < 1", "if left <= 0")),
+        "not even one",
+    ),
+    "none_only": Mutant("a budget is never too small", changed(PLAN, ("each < 1", "each == 0"))),
     "no_most": Mutant(
         "more epochs are always better",
         changed(PLAN, ("min(each, epochs)", "each")),
@@ -451,6 +457,7 @@ TUNED = {
     "popular": Mutant(
         "0.1 has always worked", "def tune(train):\n    return 0.1\n", "must look for it"
     ),
+    "guessed": Mutant("half of 1 is never wrong", "def tune(train):\n    return 0.5\n"),
     "small_steps": Mutant(
         "small steps are safe steps", _tuned("np.geomspace(1e-5, 0.02, 10)"), "look further away"
     ),
