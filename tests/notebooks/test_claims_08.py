@@ -21,7 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.where_to_start import builder, examples
 from course import clinic, own_data, own_model, quiz
 from course.clinic.examples import data
-from lrsweep import CurvatureMeter, check_up, sweep_learning_rates
+from lrsweep import CheckUp, CurvatureMeter, check_up, sweep_learning_rates
+from lrsweep._report import Measure
 from tools import rules
 from utils.data import standardise
 from utils.first_sweep import first_sweep
@@ -465,6 +466,19 @@ def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
         assert "Chosen on 10 examples, drawn at random, 5 seeds" in names["caveats"]
 
 
+UNKNOWN = CheckUp("a model", 20.0, [Measure("rate", None, "no time was left", "", "not known")])
+
+
+def test_lesson_8_a_check_up_without_time_does_not_pass_for_a_healthy_one(capsys):
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    given = {"build_model": line, "my_train": (x, x[:, 0]), "my_validation": (), "EPOCHS": 1}
+    given |= {"TARGETS": "numbers", "BATCH_SIZE": 32, "own_model": own_model}
+    exec(check_up_cell(), given | {"check_up": lambda *_, **__: UNKNOWN})
+    assert capsys.readouterr().out == "alarming: nothing\nnot known: rate, no time was left\n"
+    names = template(line, (x, x[:, 0]), "numbers", rate=0.01, measures=UNKNOWN.measures)
+    assert names["caveats"].endswith("alarming: nothing; not known: rate.")
+
+
 def test_lesson_8_the_report_names_a_schedule_and_owns_up_to_an_unknown_constant_answer():
     def loss(y, prediction):
         return keras.ops.mean(keras.ops.abs(y - prediction) ** 1.5, axis=-1)
@@ -487,10 +501,6 @@ def test_lesson_8_the_report_warns_of_a_rate_that_fails_on_the_test_examples():
 
 
 def test_lesson_8_the_check_up_begins_with_the_last_layer():
-    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
-    (cell,) = (
-        it.source for it in rules.code_cells(notebook) if "my_report = check_up(" in it.source
-    )
     names = {
         "own_model": own_model,
         "TARGETS": "numbers",
@@ -503,7 +513,15 @@ def test_lesson_8_the_check_up_begins_with_the_last_layer():
         return model
 
     with pytest.raises(ValueError, match=r"gives 3 numbers .*Dense\(1\)"):
-        exec(cell, names | {"build_model": build_model})
+        exec(check_up_cell(), names | {"build_model": build_model})
+
+
+def check_up_cell():
+    """Return the source of the template's cell that makes the check-up."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = [cell.source for cell in rules.code_cells(notebook)]
+    (cell,) = (source for source in sources if "my_report = check_up(" in source)
+    return cell
 
 
 def test_lesson_8_a_sweep_that_fails_leaves_no_rate_of_a_patient_behind():
@@ -529,7 +547,7 @@ def test_lesson_8_a_sweep_that_fails_leaves_no_rate_of_a_patient_behind():
         exec(test, names)
 
 
-def template(build_model, arrays, targets, rate, causes=()):
+def template(build_model, arrays, targets, rate, causes=(), measures=()):
     """Run the template's cells that split, test and report, with a rate in place of a sweep."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
     sources = [cell.source for cell in rules.code_cells(notebook)]
@@ -537,7 +555,7 @@ def template(build_model, arrays, targets, rate, causes=()):
     names |= {"standardise": standardise, "own_data": own_data, "np": np, "CSV": None}
     names |= {"sweep_learning_rates": sweep_learning_rates, "EPOCHS": 1, "BATCH_SIZE": 32}
     names |= {"build_model": build_model, "own_model": own_model}
-    report = type("Report", (), {"causes": causes})
+    report = type("Report", (), {"causes": causes, "measures": measures})
     names["result"] = type("Result", (), {"chance": {"val_loss": 1.0}})
     names |= {"rate": rate, "LEARNING_RATES": [rate], "my_report": report}
     (place,) = (number for number, source in enumerate(sources) if TABLE in source)
