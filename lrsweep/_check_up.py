@@ -59,7 +59,8 @@ def check_up(
         nothing and returns a new one, as for `sweep_learning_rates`.
     train_data, validation_data : tuple or tf.data.Dataset
         As for `sweep_learning_rates`. Of a dataset at most the first 4096 examples are used.
-        Without validation data, a fifth of the training examples is held out from training.
+        Without validation data, a fifth of the training examples is held out from training, unless
+        they are fewer than 20, or than two batches.
     seconds : float
         How long it may take. What there is no time for is "not known". A single measure that has
         begun isn't cut short, so a large model may take longer.

@@ -52,8 +52,8 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     Within a seed all rates share first weights and batches, so rates are compared seed by seed,
     and what a seed gives or takes from all of them cancels. The best mean of several is partly
     luck, so the others lie behind it even where all rates are equally good: with k such
-    rates, n seeds and a scatter s of single trainings, the last is behind by q·s/√n at most in
-    95 of 100 sweeps. That q, a studentized range (J. W. Tukey, "The problem of multiple
+    rates, n seeds and a normal scatter s of single trainings, the last is behind by q·s/√n at
+    most in 95 of 100 sweeps. That q, a studentized range (J. W. Tukey, "The problem of multiple
     comparisons", 1953), is found by simulating such sweeps, so it allows for few seeds, and
     for the way in which s is measured. The plateau grows from the best rate to one neighbour
     after the other while each is behind by no more than q·s/√n, with k as many as it then has.
