@@ -457,7 +457,9 @@ TUNED = {
     "popular": Mutant(
         "0.1 has always worked", "def tune(train):\n    return 0.1\n", "must look for it"
     ),
-    "guessed": Mutant("half of 1 is never wrong", "def tune(train):\n    return 0.5\n"),
+    "guessed": Mutant(
+        "half of 1 is never wrong", "def tune(train):\n    return 0.5\n", "ten times the inputs"
+    ),
     "small_steps": Mutant(
         "small steps are safe steps", _tuned("np.geomspace(1e-5, 0.02, 10)"), "look further away"
     ),
@@ -465,7 +467,7 @@ TUNED = {
         "a grid has equal steps", _tuned("np.linspace(0.001, 0.02, 10)"), "look further away"
     ),
     "nan_wins": Mutant(
-        "argmin passes over nan", _tuned(WIDE, "rates[int(np.argmin(losses))]"), "blows up"
+        "argmin passes over nan", _tuned(WIDE, "rates[int(np.argmin(losses))]"), "no small loss"
     ),
     "largest_that_trains": Mutant(
         "the largest rate that doesn't overflow is the best",
