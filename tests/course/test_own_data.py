@@ -12,37 +12,44 @@ from course.own_data import check_table, checked
 
 X = np.arange(40.0).reshape(20, 2)
 CLASSES = np.arange(20) % 3
+LABELS = np.column_stack([CLASSES > 0, CLASSES > 1]).astype(int)
 
 
 def test_good_examples_come_back_as_arrays():
     for y in (CLASSES, CLASSES.astype(float), CLASSES > 0, CLASSES[:, None], CLASSES.tolist()):
-        x, found = checked(X.tolist(), y, "classes")
+        x, found = checked((X.tolist(), y), "classes")
         assert x.shape == (20, 2)
         assert found.shape == (20,)
-    assert checked(X, np.eye(3)[CLASSES], "classes")[1].shape == (20, 3)
-    assert checked(pd.DataFrame(X), pd.Series(X[:, 0]), "numbers")[1].shape == (20,)
-    assert checked(X.astype("uint8"), CLASSES, "numbers")[0].dtype == "uint8"
-    assert checked(X > 9, CLASSES, "classes")[0].dtype == float  # `standardise` takes numbers
+    assert checked((X, np.eye(3)[CLASSES]), "classes")[1].shape == (20, 3)
+    assert checked((pd.DataFrame(X), pd.Series(X[:, 0])), "numbers")[1].shape == (20,)
+    assert checked((X.astype("uint8"), CLASSES), "numbers")[0].dtype == "uint8"
+    assert checked((X, LABELS > 0), "labels")[1].tolist() == LABELS.tolist()
+    assert checked((X > 9, CLASSES), "classes")[0].dtype == float  # `standardise` takes numbers
 
 
 def test_pandas_true_and_false_count_as_numbers():
     table = pd.get_dummies(pd.DataFrame({"area": X[:, 0], "town": list("ab") * 10}))
-    x, y = checked(table, pd.get_dummies(pd.Series(CLASSES)), "classes")
+    x, y = checked((table, pd.get_dummies(pd.Series(CLASSES))), "classes")
     assert (x.dtype, x.shape, y.dtype.kind, y.shape) == (float, (20, 3), "i", (20, 3))
-    assert checked(X, CLASSES > 0, "classes")[1].dtype.kind == "i"
+    assert checked((X, CLASSES > 0), "classes")[1].dtype.kind == "i"
     integers = pd.DataFrame({"area": pd.array(range(20), dtype="Int64")})
-    assert checked(integers, CLASSES, "classes")[0].dtype.kind == "i"
+    assert checked((integers, CLASSES), "classes")[0].dtype.kind == "i"
 
 
 REFUSED = {
-    "a slip": (X, CLASSES, "number", "TARGETS must be 'classes' or 'numbers', got 'number'"),
+    "a slip": (
+        X,
+        CLASSES,
+        "number",
+        "TARGETS must be 'classes', 'numbers' or 'labels', got 'number'",
+    ),
     "not as long": (X, CLASSES[1:], "classes", "got 20 and 19"),
     "no rows": (X[:, 0], CLASSES, "classes", r"row for each example, got an array of shape \(20,"),
     "names": (X, np.array(list("ab") * 10), "classes", "such as .*'a'.*np.unique"),
     "words in y": (X, np.array(["1.5"] * 20), "numbers", "y must hold numbers, got <U3"),
     "gaps": (np.where(X > 30, np.nan, X), CLASSES, "classes", "x has gaps"),
     "gaps of y": (X, np.where(X[:, 0] > 30, np.nan, 1), "numbers", "y has gaps"),
-    "two targets": (X, X, "numbers", r"one target for each example, got shape \(20, 2\)"),
+    "two targets": (X, X, "numbers", r"one number for each example, got shape \(20, 2\).*y\[:, 0"),
     "not one-hot": (X, X, "classes", r"one target for each example, got shape \(20, 2\)"),
     "fractions": (X, X[:, 0] / 4, "classes", "y has 0.5. .*TARGETS = 'numbers'"),
     "all different": (X, np.arange(20), "classes", "class 0 has too few .*TARGETS = 'numbers'"),
@@ -61,7 +68,7 @@ REFUSED = {
         pd.DataFrame({"town": list("ab") * 10}),
         CLASSES,
         "classes",
-        "without numbers: town",
+        r"without numbers: town\. .*columns=\['town'\]",
     ),
     "texts": (
         ["a b"] * 20,
@@ -76,6 +83,27 @@ REFUSED = {
     "equal inputs": ((X, X), CLASSES, "classes", "one array, got a tuple: .*side by side"),
     "named inputs": ({"a": X}, CLASSES, "classes", "one array, got a dict: .*side by side"),
     "sparse": (scipy.sparse.csr_matrix(X), CLASSES, "classes", r"x\.toarray\(\)"),
+    "a list of sparse": (
+        [scipy.sparse.csr_matrix(row) for row in X],
+        CLASSES,
+        "classes",
+        "got a list of sparse matrices: .*toarray",
+    ),
+    "numbers as text": (X.astype(str), CLASSES, "classes", r"as text, such as '0.0': .*astype"),
+    "a word among numbers": (
+        np.where(X > 30, "red", X.astype(object)),
+        CLASSES,
+        "classes",
+        "words, such as 'red': drop",
+    ),
+    "x and y swapped": (CLASSES, X, "classes", r"shape \(20,\): are x and y swapped"),
+    "rows of y": (X, [[1], [0, 1]] * 10, "labels", "y must be one array, and its rows differ"),
+    "days": (X, np.datetime64("2026-01-01") + CLASSES, "numbers", r"datetime64\[D\]: .*y\.min"),
+    "spans": (X, CLASSES.astype("timedelta64[s]"), "numbers", r"timedelta64\[s\]: .*y\.min"),
+    "several labels": (X, LABELS, "classes", r"shape \(20, 2\).* TARGETS = 'labels'"),
+    "one class as labels": (X, CLASSES, "labels", r"got y of shape \(20,\).*TARGETS = 'classes'"),
+    "labels of 2": (X, 2 * LABELS, "labels", "labels are 0 and 1 in a column for each"),
+    "a rare label": (X, LABELS * (X[:, :1] > 30), "labels", "column 1 of y has .* 0 or 1, 1:"),
     "an array of objects": (X.astype(object), CLASSES, "classes", r"object.*to_numpy\(float\)"),
 }
 
@@ -83,7 +111,36 @@ REFUSED = {
 @pytest.mark.parametrize(("x", "y", "targets", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_does_not_fit_is_said(x, y, targets, message):
     with pytest.raises(ValueError, match=message):
-        checked(x, y, targets)
+        checked((x, y), targets)
+
+
+class Dataset:
+    element_spec = ()
+
+
+RETURNED = {
+    "x alone": (X, "return x, y: inputs and targets, got ndarray"),
+    "three": ((X, CLASSES, 3), "got 3 values"),
+    "nothing": (None, "got NoneType"),
+    "a data set": (Dataset(), r"got a tf\.data\.Dataset: .*as_numpy_iterator"),
+    "two data sets": ((Dataset(), Dataset()), r"got a tf\.data\.Dataset"),
+    "as Keras's data sets": (((X, CLASSES), (X[:9], CLASSES[:9])), "must return all .*concatenate"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "message"), RETURNED.values(), ids=RETURNED)
+def test_my_arrays_returns_inputs_and_targets(arrays, message):
+    with pytest.raises(ValueError, match=message):
+        checked(arrays, "classes")
+
+
+def test_days_are_counted_by_the_mend():
+    y = np.datetime64("2026-01-01") + np.arange(20)
+    with pytest.raises(ValueError, match="datetime64") as refusal:
+        checked((X, y), "numbers")
+    names = {"y": y, "np": np}
+    exec(str(refusal.value).partition("use ")[2], names)
+    assert checked((X, names["y"]), "numbers")[1].tolist() == list(range(20))
 
 
 def test_columns_of_words_and_gaps_are_named():
@@ -143,6 +200,13 @@ TABLES = {
     "points and commas": ('a,b\n"1.000,50",0\n12,1\n', r"'1.000,50'.*str.replace\('.', ''\)"),
     "dates": ("a,b\n2026-01-01,0\n2026-01-02,1\n", r"a holds 2 .*to_datetime.*dt\.year"),
     "days of the month": ("a,b\n" + 20 * "1.1.2026,0\n", r"words, not numbers: a\."),  # few
+    "apostrophes": ("a,b\n1'000.5,0\n2'000,1\n", """thousands="'\""""),
+    "thin thousands": ("a,b\n1 000,0\n2 000,1\n", "thousands=' '"),
+    "per cent and a sign for gaps": ("a,b\n5%,0\n6%,1\n-,1\n", r"such as '-'.*na_values=\['-'\]"),
+    "a zero among words": ("a,b\n0,0\nBern,1\nChur,1\n", r"words, not numbers: a\."),
+    "metres among kilometres": ("a,b\n3 km,0\n500 m,1\n", r"words, not numbers: a\."),
+    "letters with a number": ("a,b\nQ1,0\nQ2,1\n", r"words, not numbers: a\."),
+    "a target of dates": ("a,b\n1,2026-01-05\n2,2026-01-01\n", r"b holds dates, .*dt\.days"),
     "a target of words": ("a,b\n1,yes\n2,no\n", r"'yes': .*table\['b'\] = np.unique"),
 }
 
@@ -161,6 +225,41 @@ def test_the_mend_for_points_and_commas_leaves_dates_alone():
         check_table(table)
     exec(re.search(r"table\['a'\] = .*", str(refusal.value))[0], {"table": table})
     assert table["a"][:2].tolist() == [1000.5, 12.5]
+
+
+UNITS = {
+    "per cent": (["12%", "13.5%"], [12, 13.5]),
+    "dollars": (["$12", "$1,200.50"], [12, 1200.5]),
+    "euros": (["12 €", "1.200,50 €"], [12, 1200.5]),
+    "francs": (["CHF 1'000.50", "CHF 20"], [1000.5, 20]),
+    "square kilometres": (["3 km2", "4"], [3, 4]),
+    "degrees": (["-3 °C", "+4 °C"], [-3, 4]),
+    "decimal commas": (["12,5 %", "3 %"], [12.5, 3]),
+}
+
+
+@pytest.mark.parametrize("target", [False, True], ids=["input", "target"])
+@pytest.mark.parametrize(("texts", "numbers"), UNITS.values(), ids=UNITS)
+def test_numbers_with_a_unit_are_read_by_the_mend(texts, numbers, target):
+    """Dummies, or classes in alphabetical order, would make something else of them."""
+    table = pd.DataFrame({"a": [*texts, texts[0]], "b": [0, 1, 2]})
+    table = table[["b", "a"]] if target else table
+    with pytest.raises(ValueError, match=r"a holds numbers with a unit") as refusal:
+        check_table(table)
+    assert f"such as {texts[0]!r}. To read it as {numbers[0]:g}: " in str(refusal.value)
+    exec(re.search(r"table\['a'\] = .*", str(refusal.value))[0], {"table": table})
+    assert table["a"].tolist() == [*numbers, numbers[0]]
+    check_table(table)
+
+
+def test_dates_as_target_become_days_by_the_mend():
+    table = pd.DataFrame({"a": [1, 2], "b": ["2026-01-05", "2026-01-01"]})
+    with pytest.raises(ValueError, match="holds dates") as refusal:
+        check_table(table)
+    names = {"table": table, "pd": pd}
+    exec(re.search(r"days = pd.to_datetime\(.*?\)", str(refusal.value))[0], names)
+    exec(re.search(r"table\['b'\] = .*", str(refusal.value))[0], names)
+    assert table["b"].tolist() == [4, 0]
 
 
 def test_a_column_of_words_that_hardly_repeat_gets_no_dummies():

@@ -1,0 +1,114 @@
+"""Looks at a reader's own table before lesson 8 takes arrays from it, and says what to mend."""
+
+import re
+
+from course.own_columns import check_text, check_variety, check_words
+
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?(\.\d+)?", re.IGNORECASE)  # pandas adds .1 to a double
+SEPARATORS = (";", "\t", "|", " ")
+
+
+def check_table(table):
+    """Refuse a table whose inputs, all columns but the last, are not numbers without gaps.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+
+    Raises
+    ------
+    ValueError
+        Names the columns, and says how pandas mends them.
+    """
+    _check_layout(table)
+    inputs, last = table.iloc[:, :-1], table.columns[-1]
+    for name in without_numbers(table):
+        check_text(name, table[name].dropna())
+    words = without_numbers(inputs)
+    for name in words:
+        check_variety(name, table[name])
+    if words:
+        raise ValueError(
+            f"these columns hold words, not numbers: {listed(words)}. Drop them, or turn "
+            f"them into numbers first: table = pd.get_dummies(table, columns={words}), and "
+            f"put the target last again: table[{last!r}] = table.pop({last!r})"
+        )
+    if table[last].isna().any():
+        raise ValueError(
+            f"the target {last} has gaps: drop those rows, table = table.dropna(subset=[{last!r}])"
+        )
+    _check_target(table)
+    gaps = [name for name in inputs if inputs[name].isna().any()]
+    if gaps:
+        raise ValueError(
+            f"these columns have gaps: {listed(gaps)}. Drop those rows, table = table.dropna(), "
+            "or fill the gaps first: table = table.fillna(table.median(numeric_only=True))"
+        )
+
+
+def _check_target(table):
+    """Refuse a target of words, and one that is a dummy, which the other dummies give away."""
+    last = table.columns[-1]
+    if last in without_numbers(table):
+        check_words(last, table[last])
+    stem = str(last).rpartition("_")[0] + "_"
+    dummies = [name for name in table if str(name).startswith(stem) and table[name].dtype == bool]
+    set_in_row = table[dummies].sum(axis=1)  # 0 where the word was a gap
+    if last in dummies[1:] and set_in_row.max() == 1 and set_in_row.mean() > 0.9:
+        raise ValueError(
+            f"the last column, {last}, is one of several that get_dummies made of one: "
+            f"{listed(dummies)}. Put the target last again, table['...'] = table.pop('...'); if "
+            "it was the target, number its words instead"
+        )
+
+
+def _check_layout(table):
+    """Refuse a table that was read with another separator, or whose columns lack their names."""
+    names = list(map(str, table.columns))
+    if table.shape[1] < 2 or not len(table):
+        raise ValueError(
+            f"the table needs rows, and inputs and a target, got {table.shape} with these names: "
+            f"{listed(names)}. {_separator(names[0] if names else '')}"
+        )
+    twice = table.columns[table.columns.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"columns must differ in name, got several of: {listed(list(twice))}")
+    numbers = all(isinstance(name, str) and NUMBER.fullmatch(name) for name in table.columns)
+    if numbers and names != list(map(str, range(len(names)))):
+        raise ValueError(
+            f"the first line holds numbers, not names: {listed(names)}. If it is an example, "
+            "read the file without names: pd.read_csv(CSV, header=None)"
+        )
+    empty = [name for name in table if table[name].isna().all()]
+    if empty:
+        raise ValueError(
+            f"these columns are empty: {listed(empty)}. Drop them: table = "
+            "table.dropna(axis=1, how='all')"
+        )
+    nameless = [name for name in names if name.startswith("Unnamed: ")]
+    if nameless:
+        raise ValueError(
+            f"these columns have no name in the file: {listed(nameless)}. A column that only "
+            f"numbers the rows must go: table = table.drop(columns={nameless[:3]})"
+        )
+
+
+def _separator(line):
+    """Return how to read a file whose first `line` was taken for a single name."""
+    found = next((it for it in SEPARATORS if it in line.strip(" ")), None)
+    if found is None:
+        return "The last column is the target"
+    read = "\\s+" if found == " " else found
+    more = "; if numbers look like 1,5, add decimal=','" if found == ";" else ""
+    return f"If {found!r} separates them, use pd.read_csv(CSV, sep={read!r}){more}"
+
+
+def without_numbers(table):
+    """Return the names of the columns that hold neither numbers nor True and False."""
+    kinds = zip(table.columns, table.dtypes, strict=True)
+    return [name for name, kind in kinds if kind.kind not in "biuf"]
+
+
+def listed(names):
+    """Return the first names in words."""
+    return ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if names[5:] else "")
