@@ -26,7 +26,7 @@ def check_outputs(build_model, x, y, targets):
     x, y : array
         Training examples, as they are passed to `fit`.
     targets : str
-        "classes" or "numbers".
+        "classes", "numbers" or "labels".
 
     Raises
     ------
@@ -43,16 +43,27 @@ def check_outputs(build_model, x, y, targets):
     loss, from_logits = _loss(model)
     if loss is None:
         return
+    _check_input(model, x)
     outputs = model(x[:EXAMPLES], training=False)
-    if isinstance(outputs, (list, tuple, dict)) or len(outputs.shape) != 2:
+    if isinstance(outputs, (list, tuple, dict)) or len(outputs.shape) < 2:
         return
+    if len(outputs.shape) > 2:
+        raise ValueError(
+            f"the last layer gives an array of shape {tuple(outputs.shape[1:])} for each example, "
+            "not one row: flatten or pool before it, such as by keras.layers.Flatten(), and let "
+            "the last recurrent layer go without return_sequences"
+        )
     outputs = np.asarray(outputs, float)
     if targets == "numbers":
         _check_numbers(model, loss, outputs)
-    elif loss == "binary_crossentropy":
-        _check_binary(outputs, y, from_logits)
+    elif targets == "labels":
+        _check_labels(model, loss, outputs, y, from_logits)
     elif loss in CATEGORICAL:
-        _check_categorical(loss, outputs, y, from_logits)
+        _check_categorical(model, loss, outputs, y, from_logits)
+    elif loss == "binary_crossentropy" or loss in OF_NUMBERS:
+        _check_units(loss, outputs.shape[1], y)
+        if loss == "binary_crossentropy":
+            _check_probabilities(outputs, from_logits)
 
 
 def optimizer_in_words(optimizer):
@@ -109,6 +120,24 @@ def _check_words(model, x):
             )
 
 
+def _check_input(model, x):
+    """Refuse a functional model that was built for other inputs than x."""
+    shape = getattr(model, "input_shape", None)
+    if isinstance(shape, (list, dict)) and len(shape) > 1:
+        raise ValueError(
+            f"the model has {len(shape)} inputs, x is one array: cut it apart in build_model, such "
+            "as whole[:, :6] of whole = keras.Input(x.shape[1:])"
+        )
+    if not isinstance(shape, tuple):
+        return
+    pairs = zip(shape[1:], x.shape[1:], strict=False)
+    if len(shape) != x.ndim or any(own not in (None, given) for own, given in pairs):
+        raise ValueError(
+            f"the model takes examples of shape {shape[1:]}, those of x have {x.shape[1:]}: let it "
+            "begin with keras.Input(x.shape[1:])"
+        )
+
+
 def _check_numbers(model, loss, outputs):
     units = outputs.shape[1]
     if "crossentropy" in loss:
@@ -125,7 +154,7 @@ def _check_numbers(model, loss, outputs):
         raise ValueError(
             f"the last layer gives {units} numbers for each example, the target is one: Dense(1)"
         )
-    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
+    activation = _activation(model)
     if activation in ONE_SIDED and outputs.min() >= 0:
         raise ValueError(
             f"the last layer's activation, {activation}, never gives a negative number, and the "
@@ -133,14 +162,39 @@ def _check_numbers(model, loss, outputs):
         )
 
 
-def _check_binary(outputs, y, from_logits):
-    units = outputs.shape[1]
+def _check_units(loss, units, y):
+    """Refuse a last layer that cannot tell the classes apart by this loss."""
+    if y.ndim == 1 and y.max() > 1:
+        classes = int(y.max()) + 1
+        number = "one number" if units == 1 else f"{units} numbers, each"
+        raise ValueError(
+            f"{loss} compares {number} with that of a class, from 0 to {classes - 1}: take "
+            f"Dense({classes}, activation='softmax') and '{CATEGORICAL[1]}'"
+        )
     if y.ndim == 1 and units != 1:
         raise ValueError(
-            f"binary_crossentropy wants one unit, the last layer has {units}: take Dense(1, "
-            "activation='sigmoid'), or keep the layer and take 'sparse_categorical_crossentropy'"
+            f"{loss} wants one unit, the last layer has {units}: take Dense(1, "
+            f"activation='sigmoid'), or keep the layer and take '{CATEGORICAL[1]}'"
         )
-    if units == 1 and (outputs == 1).all():
+    if y.ndim == 2 and units != y.shape[1]:
+        raise ValueError(
+            f"the last layer has {units} units, y {y.shape[1]} columns: one unit for each column"
+        )
+
+
+def _check_labels(model, loss, outputs, y, from_logits):
+    if "categorical" in loss or _activation(model) == "softmax":
+        raise ValueError(
+            "with TARGETS = 'labels' each unit judges a label by itself: take activation='sigmoid' "
+            f"and 'binary_crossentropy', got {_activation(model)} and {loss}"
+        )
+    _check_units(loss, outputs.shape[1], y)
+    if loss == "binary_crossentropy":
+        _check_probabilities(outputs, from_logits)
+
+
+def _check_probabilities(outputs, from_logits):
+    if outputs.shape[1] == 1 and (outputs == 1).all():
         raise ValueError(
             "the last layer gives 1 for every example: activation='sigmoid' for one unit, and "
             "inputs that are scaled"
@@ -152,7 +206,7 @@ def _check_binary(outputs, y, from_logits):
         )
 
 
-def _check_categorical(loss, outputs, y, from_logits):
+def _check_categorical(model, loss, outputs, y, from_logits):
     units = outputs.shape[1]
     if (y.ndim == 1) != loss.startswith("sparse"):
         other = CATEGORICAL[y.ndim == 1]
@@ -163,8 +217,21 @@ def _check_categorical(loss, outputs, y, from_logits):
             f"{loss} wants a unit for each class, the last layer has one: for two classes take "
             "Dense(1, activation='sigmoid') and 'binary_crossentropy'"
         )
-    if not from_logits and not np.allclose(outputs.sum(axis=1), 1, atol=0.05):  # float16, too
+    classes = int(y.max()) + 1 if y.ndim == 1 else y.shape[1]
+    if units < classes or (y.ndim == 2 and units != classes):
+        raise ValueError(
+            f"{loss} wants a unit for each class, the last layer has {units}, y {classes} classes: "
+            f"Dense({classes}, activation='softmax')"
+        )
+    one_sum = np.allclose(outputs.sum(axis=1), 1, atol=0.05)  # in float16, too
+    if not from_logits and (not one_sum or _activation(model) == "sigmoid"):  # 0.5 and 0.5 by luck
         raise ValueError(
             f"{loss} takes probabilities that sum to 1, the last layer's don't: give it "
             "activation='softmax'"
         )
+
+
+def _activation(model):
+    """Return the name of the last layer's activation, or None."""
+    last = (getattr(model, "layers", None) or [None])[-1]
+    return getattr(getattr(last, "activation", None), "__name__", None)

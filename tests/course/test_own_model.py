@@ -8,6 +8,7 @@ from course.own_model import _loss, check_outputs, optimizer_in_words
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 TWO, THREE, ONE_HOT = np.arange(40) % 2, np.arange(40) % 3, np.eye(3)[np.arange(40) % 3]
+LABELS = np.column_stack([TWO, 1 - TWO, THREE > 1])
 NUMBERS = X[:, 0] - X[:, 0].mean()
 SPARSE, DENSE = "sparse_categorical_crossentropy", "categorical_crossentropy"
 BINARY = "binary_crossentropy"
@@ -19,6 +20,13 @@ def compiled(units, activation, loss):
     model = keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(units, activation)])
     model.compile("adam", loss)
     return model
+
+
+def small_sigmoid(x):
+    return keras.activations.sigmoid(0.01 * x)
+
+
+small_sigmoid.__name__ = "sigmoid"
 
 
 def quantile(y, prediction):
@@ -34,6 +42,7 @@ GOOD = [
     (1, "sigmoid", BINARY, TWO),
     (1, None, keras.losses.BinaryCrossentropy(from_logits=True), TWO),
     (1, "sigmoid", "mse", TWO),
+    (3, "softmax", "mse", ONE_HOT),
     (3, None, quantile, THREE),
 ]
 
@@ -41,6 +50,27 @@ GOOD = [
 @pytest.mark.parametrize(("units", "activation", "loss", "y"), GOOD)
 def test_what_suits_classes_passes(units, activation, loss, y):
     check_outputs(lambda: compiled(units, activation, loss), X, y, "classes")
+
+
+@pytest.mark.parametrize("loss", [BINARY, "mse", quantile])
+def test_several_labels_have_a_unit_each(loss):
+    check_outputs(lambda: compiled(3, "sigmoid", loss), X, LABELS, "labels")
+    logits = keras.losses.BinaryCrossentropy(from_logits=True)
+    check_outputs(lambda: compiled(3, None, logits), X, LABELS, "labels")
+
+
+WITH_LABELS = {
+    "softmax": (3, "softmax", BINARY, "activation='sigmoid' .*, got softmax and binary"),
+    "of one class": (3, "sigmoid", DENSE, f"'binary_crossentropy', got sigmoid and {DENSE}"),
+    "two units": (2, "sigmoid", BINARY, "has 2 units, y 3 columns: one unit for each"),
+    "no sigmoid": (3, None, BINARY, "takes probabilities"),
+}
+
+
+@pytest.mark.parametrize(("units", "activation", "loss", "words"), WITH_LABELS.values())
+def test_a_last_layer_that_does_not_fit_labels_is_refused(units, activation, loss, words):
+    with pytest.raises(ValueError, match=words):
+        check_outputs(lambda: compiled(units, activation, loss), X, LABELS, "labels")
 
 
 def test_half_precision_rounds_probabilities():
@@ -102,6 +132,14 @@ BAD = {
     "softmax of one": (1, "softmax", BINARY, TWO, "1 for every example: activation='sigmoid'"),
     "no sigmoid": (1, None, BINARY, TWO, "takes probabilities, .* activation='sigmoid'"),
     "no softmax": (3, None, SPARSE, THREE, "sum to 1, .*activation='softmax'"),
+    "two sigmoid units": (2, "sigmoid", SPARSE, TWO, "sum to 1, .*activation='softmax'"),
+    "small sigmoid units": (2, small_sigmoid, SPARSE, TWO, "sum to 1, .*activation='softmax'"),
+    "too few units": (2, "softmax", SPARSE, THREE, r"has 2, y 3 classes: Dense\(3, "),
+    "too few for one-hot": (2, "softmax", DENSE, ONE_HOT, r"has 2, y 3 classes: Dense\(3, "),
+    "one sigmoid for three": (1, "sigmoid", BINARY, THREE, f"from 0 to 2: .*Dense\\(3.*'{SPARSE}'"),
+    "three for binary": (3, "softmax", BINARY, THREE, f"from 0 to 2: .*Dense\\(3.*'{SPARSE}'"),
+    "mse of classes": (3, "softmax", "mse", THREE, "3 numbers, each with that of a class"),
+    "mse of one unit": (1, None, "mse", THREE, r"one number with that of a class, .*Dense\(3"),
     "one unit": (1, "sigmoid", SPARSE, TWO, f"a unit for each class.*'{BINARY}'"),
     "whole classes": (3, "softmax", DENSE, THREE, f"number of a class .*'{SPARSE}'"),
     "one-hot classes": (3, "softmax", SPARSE, ONE_HOT, f"a row of 0s and a 1 .* '{DENSE}'"),
@@ -114,6 +152,49 @@ def test_a_last_layer_that_does_not_fit_is_refused(units, activation, loss, y, w
     targets = "numbers" if y is NUMBERS else "classes"
     with pytest.raises(ValueError, match=words):
         check_outputs(lambda: compiled(units, activation, loss), X, y, targets)
+
+
+@pytest.mark.parametrize("loss", [SPARSE, "mse"])
+def test_a_row_of_answers_for_each_example_is_refused(loss):
+    """Keras's mse would compare each of them with the one target, and say nothing."""
+
+    def build():
+        last = keras.layers.Dense(3 if loss == SPARSE else 1, "softmax" if loss == SPARSE else None)
+        model = keras.Sequential(
+            [keras.Input((3, 1)), keras.layers.GRU(2, return_sequences=True), last]
+        )
+        model.compile("adam", loss)
+        return model
+
+    y, targets = (THREE, "classes") if loss == SPARSE else (NUMBERS, "numbers")
+    with pytest.raises(ValueError, match=r"shape \(3, \d\) for .*Flatten.* return_sequences"):
+        check_outputs(build, X[..., None], y, targets)
+
+
+def test_a_model_for_other_inputs_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(3,\), those of x have \(2,\): .*keras\.Input"):
+        check_outputs(lambda: compiled(1, None, "mse"), X[:, :2], NUMBERS, "numbers")
+    with pytest.raises(ValueError, match=r"shape \(3,\), those of x have \(3, 1\)"):
+        check_outputs(lambda: compiled(1, None, "mse"), X[..., None], NUMBERS, "numbers")
+
+    def two():
+        inputs = [keras.Input((3,)), keras.Input((3,))]
+        model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Add()(inputs)))
+        model.compile("adam", "mse")
+        return model
+
+    with pytest.raises(ValueError, match=r"model has 2 inputs, .*whole\[:, :6\]"):
+        check_outputs(two, X, NUMBERS, "numbers")
+
+
+def test_an_input_may_leave_lengths_open():
+    def build():
+        layers = [keras.layers.GRU(2), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((None, 1)), *layers])
+        model.compile("adam", "mse")
+        return model
+
+    check_outputs(build, X[..., None], NUMBERS, "numbers")
 
 
 def test_an_embedding_gets_whole_numbers():

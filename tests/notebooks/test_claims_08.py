@@ -420,6 +420,24 @@ def test_lesson_8_the_report_gives_the_constant_answer_of_the_loss_and_the_data(
     assert ("divided by" in names["caveats"]) == (targets == "numbers")
 
 
+def test_lesson_8_several_labels_are_split_tested_and_reported():
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    y = np.column_stack([x[:, 0] > 0, x[:, 1] > 1, x[:, 2] > 0.5])  # often more than one, or none
+
+    def build_model():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "sigmoid")])
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    names = template(build_model, (x, y), "labels", rate=0.1)
+    own_model.check_outputs(build_model, *names["my_train"], "labels")
+    share = names["y_test"].mean(axis=0)
+    guess = -np.mean(share * np.log(share) + (1 - share) * np.log(1 - share))
+    said = re.search(r"the best constant answer: ([\d.]+)", names["final"])[1]
+    assert float(said) == pytest.approx(guess, rel=0.01)
+    assert "targets as given" in names["caveats"]
+
+
 def test_lesson_8_examples_in_time_are_chosen_and_tested_with_on_the_last_ones():
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
     sources = [cell.source for cell in rules.code_cells(notebook)]
