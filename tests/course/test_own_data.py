@@ -205,6 +205,7 @@ TABLES = {
     "per cent and a sign for gaps": ("a,b\n5%,0\n6%,1\n-,1\n", r"such as '-'.*na_values=\['-'\]"),
     "a zero among words": ("a,b\n0,0\nBern,1\nChur,1\n", r"words, not numbers: a\."),
     "metres among kilometres": ("a,b\n3 km,0\n500 m,1\n", r"words, not numbers: a\."),
+    "the last day of years": ("a,b\n2024-12-31,0\n2025-12-31,1\n", r"words, not numbers: a\."),
     "letters with a number": ("a,b\nQ1,0\nQ2,1\n", r"words, not numbers: a\."),
     "a target of dates": ("a,b\n1,2026-01-05\n2,2026-01-01\n", r"b holds dates, .*dt\.days"),
     "a target of words": ("a,b\n1,yes\n2,no\n", r"'yes': .*table\['b'\] = np.unique"),
