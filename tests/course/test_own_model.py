@@ -136,6 +136,7 @@ BAD = {
     "small sigmoid units": (2, small_sigmoid, SPARSE, TWO, "sum to 1, .*activation='softmax'"),
     "too few units": (2, "softmax", SPARSE, THREE, r"has 2, y 3 classes: Dense\(3, "),
     "too few for one-hot": (2, "softmax", DENSE, ONE_HOT, r"has 2, y 3 classes: Dense\(3, "),
+    "too many for one-hot": (4, "softmax", DENSE, ONE_HOT, r"has 4, y 3 classes: Dense\(3, "),
     "one sigmoid for three": (1, "sigmoid", BINARY, THREE, f"from 0 to 2: .*Dense\\(3.*'{SPARSE}'"),
     "three for binary": (3, "softmax", BINARY, THREE, f"from 0 to 2: .*Dense\\(3.*'{SPARSE}'"),
     "mse of classes": (3, "softmax", "mse", THREE, "3 numbers, each with that of a class"),
