@@ -23,27 +23,31 @@ help:  ## list the commands
 # What lessons 1 and 2 need. TensorFlow, by far the largest part, is installed while they are read.
 EARLY := jupyterlab ipywidgets jupyterquiz matplotlib scikit-learn tqdm
 
+# pip is quiet, so this says what takes so long.
+SAY = echo "Installing what $< lists into .venv: once, some minutes."
+
 # The stamps hold what was installed: a file that has only a new date is not installed again.
 .venv/.early: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one from python.org and try again."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@cmp -s $< $@ || $(PIP) -c $< $(EARLY)
+	@cmp -s $< $@ || { echo "Installing what lessons 1 and 2 need into .venv: once, a minute or two."; \
+		$(PIP) -c $< $(EARLY); }
 	@cp $< $@
 
 .venv/.lab: requirements.txt .venv/.early
-	@cmp -s $< $@ || $(PIP) -r $<
+	@cmp -s $< $@ || { $(SAY); $(PIP) -r $<; }
 	@cp $< $@
 
 .venv/.test: requirements-test.txt .venv/.lab
-	@cmp -s $< $@ || $(PIP) -r $<
+	@cmp -s $< $@ || { $(SAY); $(PIP) -r $<; }
 	@cp $< $@
 
 .venv/.marking: requirements-marking.txt .venv/.lab
-	@cmp -s $< $@ || $(PIP) -r $<
+	@cmp -s $< $@ || { $(SAY); $(PIP) -r $<; }
 	@cp $< $@
 
 .venv/.site: requirements-site.txt .venv/.lab
-	@cmp -s $< $@ || $(PIP) -r $<
+	@cmp -s $< $@ || { $(SAY); $(PIP) -r $<; }
 	@cp $< $@
 
 lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
