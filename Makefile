@@ -30,7 +30,7 @@ SAY = echo "Installing what $< lists into .venv: once, some minutes."
 .venv/.early: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one from python.org and try again."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@cmp -s $< $@ || { echo "Installing what lessons 1 and 2 need into .venv: once, a minute or two."; \
+	@cmp -s $< $@ || { echo "Installing what lessons 1 and 2 need into .venv: once, one to three minutes."; \
 		$(PIP) -c $< $(EARLY); }
 	@cp $< $@
 
