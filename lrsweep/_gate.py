@@ -78,6 +78,11 @@ def trusted_copies(experiment, models, trials, names, probe):
     except CannotVectorize:  # something was taken for a constant and is not?
         copies = Copies(experiment, models, trials, names)
     try:
+        if clips_repeated_rows(probe):
+            raise CannotVectorize(
+                "its optimizer clips the gradients of gathered rows, as an Embedding's, where "
+                "Keras counts rows that a batch has more than once one by one"
+            )
         check_copies(copies, probe)
         check_seeds(copies)
     except tf.errors.OpError as error:
@@ -93,6 +98,23 @@ def _starts_from_weights(model):
     return int(model.optimizer._iterations) == 0 and any(
         np.any(value != value.flat[0]) for value in memory if value.size
     )
+
+
+def clips_repeated_rows(probe):
+    """Tell whether the optimizer clips gradients of which TensorFlow keeps equal rows apart.
+
+    Whether that makes a difference depends on the batch, so no update that is tried can tell.
+    """
+    optimizer = probe.model.optimizer
+    if not (optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue):
+        return False
+    one = OneCopy(probe.model)
+    values, updates, batch = _values_to_try(one, probe.experiment)
+    with tf.GradientTape() as tape:
+        tape.watch(values.weights)
+        loss = one.forward(values, updates, batch, training=True)[0]
+    gradients = tape.gradient(loss, values.weights)
+    return any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients)
 
 
 def check_copies(copies, probe):
@@ -243,17 +265,21 @@ def check_seeds(copies):
 
 def alike(models, experiment):
     """Tell whether an update and an evaluation make the same of equal values in several models."""
-    model, one = models[0], OneCopy(models[0])
-    batch = tf.nest.map_structure(
-        tf.constant, experiment.train.rows(slice(0, experiment.batch_size))
-    )
-    updates = tf.constant(experiment.updates // 2, model.optimizer._iterations.dtype)
-    values = _nowhere_zero(one.variables)
+    one = OneCopy(models[0])
+    values, updates, batch = _values_to_try(one, experiment)
     first = _outcome(one, values, updates, batch)
     others = (_outcome(OneCopy(other), values, updates, batch) for other in models[1:])
     return all(
         _close(a, b, CLOSE * _largest(b) + 1e-30) for other in others for a, b in zip(first, other)
     )
+
+
+def _values_to_try(one, experiment):
+    """Return values of a model's variables, a count of updates, and the first batch."""
+    size = slice(0, experiment.batch_size)
+    batch = tf.nest.map_structure(tf.constant, experiment.train.rows(size))
+    updates = tf.constant(experiment.updates // 2, one.model.optimizer._iterations.dtype)
+    return _nowhere_zero(one.variables), updates, batch
 
 
 def _nowhere_zero(variables):

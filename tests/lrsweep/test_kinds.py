@@ -1221,6 +1221,24 @@ def test_a_count_that_nothing_depends_on_is_fine():
     check(builder(more=[lambda: Python(lambda _: 1)]), epochs=2)
 
 
+CLIPS = {"clipnorm": 1e3, "global_clipnorm": 1e3, "clipvalue": 1e3}
+
+
+@pytest.mark.parametrize("name", mostly_long(CLIPS, "global_clipnorm"))
+def test_gathered_gradients_that_might_be_clipped_are_left_to_keras(name):
+    """However rarely: 1000 is far above anything that an update tried before would show."""
+
+    def build():
+        model = keras.Sequential([keras.Input((6,)), layers.Embedding(9, 4), layers.Flatten()])
+        model.add(layers.Dense(3, "softmax"))
+        model.compile(optimizers.SGD(**{name: CLIPS[name]}), "sparse_categorical_crossentropy")
+        return model
+
+    tokens = [(np.arange(6 * len(y)).reshape(-1, 6) % 9, y) for _, y in (TRAIN, HELD_OUT)]
+    result = check(build, "sequential", data=tokens, epochs=1, seeds=[1])
+    assert "more than once" in result.reason
+
+
 class Breaks(keras.Model):
     """Stops with an error of TensorFlow's in its tenth update."""
 
