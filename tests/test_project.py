@@ -359,3 +359,55 @@ def test_make_installs_nothing_again_for_a_new_date(tmp_path):
     path.write_text(path.read_text() + "# new\n")
     os.utime(path, (later + 60, later + 60))
     assert installed() == 1
+
+
+def titles():
+    """Return the headings of all lessons."""
+    firsts = [nbformat.read(path, as_version=4).cells[0].source for path in rules.lessons()]
+    return [first.splitlines()[0].removeprefix("# ") for first in firsts]
+
+
+@pytest.mark.parametrize("path", sorted(FORMS.glob("*.yml")), ids=lambda path: path.stem)
+def test_issue_forms_are_as_github_wants_them(path):
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if path.stem == "config":
+        assert form == {"blank_issues_enabled": True}
+        return
+    assert set(form) == {"name", "description", "labels", "body"}
+    ids = [part["id"] for part in form["body"]]
+    assert len(set(ids)) == len(ids)
+    for part in form["body"]:
+        assert part["type"] in ("dropdown", "input", "textarea")
+        assert part["attributes"]["label"].strip()
+        assert bool(part["attributes"].get("options")) == (part["type"] == "dropdown")
+
+
+@pytest.mark.parametrize("name", ["lesson", "marking"])
+def test_issue_forms_list_the_lessons(name):
+    form = yaml.safe_load((FORMS / f"{name}.yml").read_text(encoding="utf-8"))
+    (which,) = (part for part in form["body"] if part["id"] == "notebook")
+    assert which["attributes"]["options"][: len(titles())] == titles()
+
+
+def test_a_form_asks_for_lesson_and_cell():
+    form = yaml.safe_load((FORMS / "lesson.yml").read_text(encoding="utf-8"))
+    wanted = {part["id"] for part in form["body"] if part.get("validations", {}).get("required")}
+    assert {"notebook", "cell", "happened"} <= wanted
+
+
+def test_each_rule_of_the_house_names_a_test_that_exists():
+    rows = re.findall(r"^\| .+ \| \[(\S+)\]\(\S+\) \| `(\w+)` \|$", GUIDE, flags=re.MULTILINE)
+    assert len(rows) > 15
+    for path, name in rows:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), name
+
+
+def test_one_version_everywhere():
+    version = PROJECT["project"]["version"]
+    library = tomllib.loads((ROOT / "lrsweep" / "pyproject.toml").read_text(encoding="utf-8"))
+    assert library["project"]["version"] == version
+    code = (ROOT / "lrsweep" / "_version.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{version}"' in code
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(version)}\b", changes, flags=re.MULTILINE)
