@@ -63,7 +63,7 @@ def contents(folder):
 
 
 def test_address_and_revision_move_everywhere_at_once(copy):
-    move("--repo", address.NOWHERE)
+    move("--repo", address.NOWHERE, "--revision", "main")
     old, before = address.NOWHERE, contents(copy)
     move("--repo", f"{old}-2", "--revision", "v1.0")
     assert rules.address() == f"https://github.com/{old}-2"

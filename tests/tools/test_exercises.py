@@ -58,7 +58,7 @@ def test_source_is_named_like_its_lesson(lesson):
     )
     place = f"exercises/release/{folder}/exercises_{lesson:02d}.ipynb"
     assert notebook.cells[0].source.startswith(f"# Exercises {lesson} · ")
-    assert f"({colab}/blob/main/{place})" in notebook.cells[0].source
+    assert f"({colab}/blob/{rules.revision()}/{place})" in notebook.cells[0].source
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
