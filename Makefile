@@ -53,7 +53,9 @@ SAY = echo "Installing what $< lists into .venv: once, some minutes."
 lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port 8890" adds arguments)
 	@cmp -s requirements.txt .venv/.lab || { \
 		echo "TensorFlow, for lessons 3 to 8, is installed while you read (what pip says: .venv/rest.log)."; \
-		($(PIP) -r requirements.txt && cp requirements.txt .venv/.lab) > .venv/rest.log 2>&1 & }
+		ps -p "$$(cat .venv/rest.pid 2>/dev/null)" -o args= 2>/dev/null | grep -q requirements.txt || { \
+			($(PIP) -r requirements.txt && cp requirements.txt .venv/.lab) > .venv/rest.log 2>&1 & \
+			echo $$! > .venv/rest.pid; }; }
 	JUPYTER_CONFIG_PATH="$(CURDIR)/course/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 

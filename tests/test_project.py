@@ -411,3 +411,25 @@ def test_one_version_everywhere():
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## {re.escape(version)}\b", changes, flags=re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_a_second_make_lab_leaves_the_first_one_s_pip_alone(tmp_path):
+    for path in (ROOT / "Makefile", ROOT / "requirements.txt"):
+        shutil.copy(path, tmp_path)
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").write_text('#!/bin/sh\necho "$*" >> pip.log\nsleep 2\n')
+    (folder / "jupyter").write_text("#!/bin/sh\n")
+    for path in folder.iterdir():
+        path.chmod(0o755)
+    shutil.copy(ROOT / "requirements.txt", tmp_path / ".venv" / ".early")  # as when it was read
+    for _ in range(2):
+        subprocess.run(["make", "lab"], cwd=tmp_path, capture_output=True, check=True)
+    time.sleep(3)
+    assert (tmp_path / "pip.log").read_text().count("install") == 1
+    assert (tmp_path / ".venv" / ".lab").is_file()
+    (tmp_path / ".venv" / ".lab").unlink()  # as if that pip had failed
+    subprocess.run(["make", "lab"], cwd=tmp_path, capture_output=True, check=True)
+    time.sleep(1)
+    assert (tmp_path / "pip.log").read_text().count("install") == 2
