@@ -218,7 +218,7 @@ def constant_scores(model, examples, names):
     """Return what the best constant answer scores on the validation examples.
 
     Only where that is known: one output, one of Keras's own losses as it is, no weights of
-    examples, nothing added to the loss, no mask; and accuracies of single labels.
+    examples, no mask; of the loss only if nothing is added to it; and accuracies of single labels.
 
     Returns
     -------
@@ -230,10 +230,12 @@ def constant_scores(model, examples, names):
         loss is None
         or examples.weights is not None
         or not isinstance(y, np.ndarray)
-        or not evaluates_plainly(model, examples)
+        or not evaluates_plainly(model, examples, penalties=True)
     ):
         return {}
     scores = best_constant(loss, y)
+    if not evaluates_plainly(model, examples):
+        scores.pop("val_loss", None)
     if "accuracy" in scores:
         share = scores.pop("accuracy")
         ours = {metric.name for metric in flat_metrics(model) if type(metric) in ACCURACIES}

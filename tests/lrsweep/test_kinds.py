@@ -1006,6 +1006,12 @@ def test_where_chance_is_not_known_nothing_is_said_of_the_loss(name):
     assert "val_loss" not in chance_of(build, data or (TRAIN, HELD_OUT))
 
 
+@pytest.mark.parametrize("name", ["penalty", "activity"])
+def test_a_penalty_takes_nothing_from_the_accuracy_of_a_constant_answer(name):
+    share = np.bincount(HELD_OUT[1]).max() / len(HELD_OUT[1])
+    assert chance_of(NO_CHANCE[name][0]) == {"val_accuracy": pytest.approx(share)}
+
+
 def test_what_a_mask_leaves_out_is_no_part_of_chance():
     words = np.where(np.arange(6) < 2, np.random.default_rng(0).integers(1, 9, (14, 6)), 0)
     data = (words, words % 3), (words, words % 3)
