@@ -10,12 +10,12 @@ from IPython.display import display
 from IPython.utils.capture import capture_output
 
 QUESTIONS = Path(__file__).resolve().parents[1] / "notebooks" / "quiz"
-COLOURS = {
+COLOURS = {  # those of the feedback are read on white and on black
     "--jq-multiple-choice-bg": "#1d4e79",
     "--jq-mc-button-bg": "#ffffff",
     "--jq-mc-button-border": "#9fb6cc",
-    "--jq-incorrect-color": "#a63c00",
-    "--jq-correct-color": "#00664b",
+    "--jq-incorrect-color": "#cc4b00",
+    "--jq-correct-color": "#00845f",
     "--jq-text-color": "#ffffff",
 }
 

@@ -67,3 +67,17 @@ def test_without_a_guess_the_outcome_is_told(capsys):
 def test_without_a_prediction_cell_the_outcome_is_told(capsys):
     quiz.compare("never asked", ("x₁", "steep"))
     assert capsys.readouterr().out.startswith("never asked: x₁. (You made no guess")
+
+
+def brightness(colour):
+    """Return the relative luminance of a colour such as "#cc4b00" (WCAG 2.2)."""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [it / 12.92 if it <= 0.03928 else ((it + 0.055) / 1.055) ** 2.4 for it in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("name", ["--jq-incorrect-color", "--jq-correct-color"])
+@pytest.mark.parametrize("theme", ["#ffffff", "#111111"])
+def test_feedback_is_read_in_both_themes(name, theme):
+    low, high = sorted(brightness(it) for it in (quiz.COLOURS[name], theme))
+    assert (high + 0.05) / (low + 0.05) > 4
