@@ -435,10 +435,9 @@ def _source(thing, known=()):
     read = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
     with contextlib.suppress(ValueError):  # a place that is still empty
         read |= inspect.getclosurevars(function).nonlocals
-    beside = [it for it in read.values() if isinstance(it, types.FunctionType)]
+    beside = [it for _, it in sorted(read.items()) if isinstance(it, types.FunctionType)]
     known = [*known, function]
     beside = [it for it in beside if it.__module__ == function.__module__ and it not in known]
-    beside = sorted(beside, key=lambda it: it.__qualname__)
     return [_code(thing), _numbers(read), *(_source(it, [*known, *beside]) for it in beside)]
 
 
