@@ -148,8 +148,9 @@ def _own_direction(metric):
     """
     kinds = [vars(it) for it in type(metric).__mro__ if it.__module__.split(".")[0] != "keras"]
     computes = any({"result", "update_state"} & kind.keys() for kind in kinds)
-    function = getattr(metric, "_fn", metric)
-    computes |= bool(kinds) and (function.__module__ or "").partition(".")[0] != "keras"
+    function = getattr(metric, "_fn", None)
+    if kinds and function is not None:
+        computes |= (function.__module__ or "").partition(".")[0] != "keras"
     codes = [getattr(kind.get("__init__"), "__code__", None) for kind in kinds]
     says = any("_direction" in kind for kind in kinds) or any(
         "_direction" in code.co_names for code in codes if code

@@ -164,6 +164,20 @@ def test_the_way_of_a_metric_with_another_function_is_not_known():
     assert known == {"loss": "min", "mae": "min"}
 
 
+class StrictRecall(metrics.Recall):
+    """Computes what the class that it comes from computes, which has no function to look at."""
+
+    def __init__(self):
+        super().__init__(thresholds=0.9, name="strict")
+
+
+def test_the_way_of_a_metric_with_a_setting_of_its_own_is_known():
+    model = yes_or_no(measured=[StrictRecall()])()
+    x, y = YES_NO[0]
+    model.evaluate(x, y[:, None], verbose=0)
+    assert _model_checks.directions(model, ["strict"]) == {"strict": "max"}
+
+
 @pytest.mark.long
 def test_which_way_is_better_with_several_outputs():
     def build():
