@@ -254,7 +254,7 @@ def schedule_rates(optimizer, experiment):
         with unchanged(variables):
             own.rates = asked()
             now = [variable.numpy() for variable in variables] or [own.rates]
-        if not all(map(np.array_equal, before, now)):
+        if not all(map(functools.partial(np.array_equal, equal_nan=True), before, now)):
             name = type(own.schedule).__name__
             raise ValueError(
                 "the optimizer's schedule must depend on the number of the update alone, for a "

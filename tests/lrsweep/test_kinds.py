@@ -821,6 +821,12 @@ def test_a_schedule_with_a_state_is_refused():
         sweep(builder(lambda: optimizers.SGD(Falling())), seeds=1)
 
 
+def test_a_schedule_that_says_nan_is_not_said_to_count():
+    schedule = optimizers.schedules.ExponentialDecay(0.1, 10, decay_rate=-0.5)  # to a power
+    with pytest.raises(ValueError, match="largest learning rate must be positive, got nan"):
+        sweep(builder(lambda: optimizers.SGD(schedule)), seeds=1)
+
+
 class InPython(optimizers.schedules.LearningRateSchedule):
     """Looks its rates up in a list of Python, which can't be traced."""
 
