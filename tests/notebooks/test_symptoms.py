@@ -11,7 +11,7 @@ from tools import rules
 PAGE = show.TABLE.read_text(encoding="utf-8")
 SECTIONS = re.findall(r"^## (.+)$", PAGE, re.M)
 ROW = re.compile(r"^\| (.+) \|$", re.M)
-HEADS = ("what you see | how to check | what to do", "symptom | check | cure")
+HEAD = "what you see | how to check | what to do"
 
 ALONE = {  # what a row says beside its neighbours, and on a page of its own
     "fits the loss (next section)": "fits the loss",
@@ -21,7 +21,7 @@ ALONE = {  # what a row says beside its neighbours, and on a page of its own
 
 def rows_of(text):
     """Return the rows below a table's head, without the head."""
-    return [row for row in ROW.findall(text) if not row.startswith(HEADS)]
+    return [row for row in ROW.findall(text) if not row.startswith(HEAD)]
 
 
 def of_lessons():
@@ -29,8 +29,8 @@ def of_lessons():
     pairs = []
     for path in rules.lessons()[:7]:
         for text in rules.texts(nbformat.read(path, as_version=4)):
-            if any(f"| {head} |" in text for head in HEADS):
-                table = text[text.index("| what you see" if HEADS[0] in text else "| symptom") :]
+            if f"| {HEAD} |" in text:
+                table = text[text.index(HEAD) - 2 :]
                 pairs += [(int(path.name[:2]), row) for row in rows_of(table)]
     return pairs
 
