@@ -458,7 +458,7 @@ TUNED = {
         "0.1 has always worked", "def tune(train):\n    return 0.1\n", "must look for it"
     ),
     "guessed": Mutant(
-        "half of 1 is never wrong", "def tune(train):\n    return 0.5\n", "ten times the inputs"
+        "half of 1 is never wrong", "def tune(train):\n    return 0.5\n", "a hundred times as large"
     ),
     "small_steps": Mutant(
         "small steps are safe steps", _tuned("np.geomspace(1e-5, 0.02, 10)"), "look further away"
