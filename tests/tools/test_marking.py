@@ -456,6 +456,11 @@ PEEKS = {
     "a frame, behind a text of three marks": 'import sys\nx = """\n#""" + str(sys._getframe())',
     "a frame, beside a magic that opens a text": "!echo '''\nx = \"'''#\"; sys._getframe()",
     "a name as text, in a statement": "'a' + __builtins__.__dict__['x']",
+    "a frame, in a text of its own that is computed": "import sys\nf'{sys._getframe()}'",
+    "a frame, in a docstring that is read": "def f():\n    'sys._getframe()'\n"
+    "get_ipython().run_line_magic('time', f.__doc__)",
+    "numpy, below the name of an option": "import numpy as z\nz.mean = 3\n"
+    "def f():\n    from pandas.options import display as z",
     "an option of pandas that computes": "import pandas as pd\npd.options.mode.chained = 1",
     "checks of another name": "from course.answer_checks import check as expect",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",

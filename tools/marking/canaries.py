@@ -151,7 +151,8 @@ def hints(nb):
     mine = {id(cell) for cell in own}
     course = "\n".join(cell.source for cell in nb.cells if id(cell) not in mine)
     code = comments.without_given_imports("\n".join(codes), course)
-    if any(re.search(words, code) for words in HINTS.values()):
+    is_read = "__doc__" in code  # docstrings that are read may be run
+    if not is_read and any(re.search(words, code) for words in HINTS.values()):
         bare = "\n".join(map(comments.without_comments, codes))
         code = comments.without_given_imports(bare, course)
     found = [f"an answer {what}" for what, words in HINTS.items() if re.search(words, code)]

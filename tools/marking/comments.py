@@ -8,6 +8,7 @@ import tokenize
 
 EMPTY = tokenize.NL, tokenize.COMMENT
 BEGINS = tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT  # after these begins a statement
+TEXT = r"(?i)[rbu]*['\"]"  # an f-string computes
 IMPORT = r"(?:from|import) .*"
 
 
@@ -36,7 +37,8 @@ def _idle(tokens):
     before = tokenize.NEWLINE
     for token, after in itertools.pairwise(tokens):
         alone = before in BEGINS and after.type in (tokenize.NEWLINE, tokenize.COMMENT)
-        if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and alone):
+        is_text = token.type == tokenize.STRING and re.match(TEXT, token.string)
+        if token.type == tokenize.COMMENT or (is_text and alone):
             yield token
         before = before if token.type in EMPTY else token.type
 

@@ -114,9 +114,12 @@ def _top(name):
 
 
 def _is_setting(node, known):
-    """Tell whether an expression is an option that changes what is shown, and no result."""
-    path = unparsed(node).split(".")
-    return ".".join([known[path[0]], *path[1:]]).startswith(SETTINGS) if path[0] in known else False
+    """Tell whether an expression is an option that changes what is shown, and no result.
+
+    The name before may mean another module elsewhere, which has no `.display`.
+    """
+    first, *rest = unparsed(node).split(".")
+    return "display" in rest and ".".join([known.get(first, ""), *rest]).startswith(SETTINGS)
 
 
 def _root(node):
