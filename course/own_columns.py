@@ -9,6 +9,7 @@ WRITTEN = re.compile(r"[-+]?(\d{1,3}([., ']\d{3})+([.,]\d+)?|\d*,\d+)")  # 1.000
 PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 CURRENCY = r"[$€£¥]|(?:USD|EUR|GBP|CHF|Fr\.) ?"  # before a number; after one, any unit may stand
 WITH_UNIT = re.compile(rf"(?P<before>{CURRENCY})?\s*(?P<number>[-+]?\d[\d.,' ]*)(?P<after>(\D.*)?)")
+MULTIPLES = {"k": "e3", "K": "e3", "M": "e6", "B": "e9"}  # where plain numbers stand among them
 DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([T ].*)?")
 
 
@@ -44,6 +45,8 @@ def check_text(name, column):
         )
     with_digits = odd[odd.astype(str).str.contains(r"\d")]
     marks, signs = _marks(with_digits), odd.drop(with_digits.index)
+    if marks and marks[0][0] in MULTIPLES and len(odd) < len(column):
+        marks = [(" ", ""), (marks[0][0], MULTIPLES[marks[0][0]]), *marks[1:]]
     if marks and not len(signs):
         _refuse_unit(name, odd.iloc[0], marks)
     signs = signs if marks else odd

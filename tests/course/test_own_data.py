@@ -235,6 +235,9 @@ UNITS = {
     "francs": (["CHF 1'000.50", "CHF 20"], [1000.5, 20]),
     "square kilometres": (["3 km2", "4"], [3, 4]),
     "degrees": (["-3 °C", "+4 °C"], [-3, 4]),
+    "thousands among others": (["1.2k", "950"], [1200, 950]),
+    "thousands, apart": (["1,2 k", "950"], [1200, 950]),
+    "thousands only": (["1.2k", "3k"], [1.2, 3]),
     "decimal commas": (["12,5 %", "3 %"], [12.5, 3]),
 }
 
