@@ -180,7 +180,7 @@ def _check_targets_are_numbers(y, targets):
 
 
 def _check_labels(y):
-    """Refuse targets that are not 0 or 1 for each of several labels, and labels that are too rare."""
+    """Refuse targets other than 0 or 1 for each of several labels, and labels too rare to split."""
     if y.ndim != 2 or not np.isin(y, (0, 1)).all():
         raise ValueError(
             "labels are 0 and 1 in a column for each, as "
