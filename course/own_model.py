@@ -130,12 +130,19 @@ def _check_input(model, x):
         )
     if not isinstance(shape, tuple):
         return
-    pairs = zip(shape[1:], x.shape[1:], strict=False)
-    if len(shape) != x.ndim or any(own not in (None, given) for own, given in pairs):
+    own, given = shape[1:], x.shape[1:]
+    # Keras itself adds a last axis of length 1, or takes it away.
+    if not any(_fits(*it) for it in ((own, given), (own, (*given, 1)), ((*own, 1), given))):
         raise ValueError(
-            f"the model takes examples of shape {shape[1:]}, those of x have {x.shape[1:]}: let it "
+            f"the model takes examples of shape {own}, those of x have {given}: let it "
             "begin with keras.Input(x.shape[1:])"
         )
+
+
+def _fits(own, given):
+    """Tell whether a shape in which `None` means any length is the given one."""
+    pairs = zip(own, given, strict=False)
+    return len(own) == len(given) and all(left in (None, right) for left, right in pairs)
 
 
 def _check_numbers(model, loss, outputs):

@@ -175,8 +175,8 @@ def test_a_row_of_answers_for_each_example_is_refused(loss):
 def test_a_model_for_other_inputs_is_refused():
     with pytest.raises(ValueError, match=r"shape \(3,\), those of x have \(2,\): .*keras\.Input"):
         check_outputs(lambda: compiled(1, None, "mse"), X[:, :2], NUMBERS, "numbers")
-    with pytest.raises(ValueError, match=r"shape \(3,\), those of x have \(3, 1\)"):
-        check_outputs(lambda: compiled(1, None, "mse"), X[..., None], NUMBERS, "numbers")
+    with pytest.raises(ValueError, match=r"shape \(3,\), those of x have \(3, 1, 1\)"):
+        check_outputs(lambda: compiled(1, None, "mse"), X[..., None, None], NUMBERS, "numbers")
 
     def two():
         inputs = [keras.Input((3,)), keras.Input((3,))]
@@ -196,6 +196,11 @@ def test_an_input_may_leave_lengths_open():
         return model
 
     check_outputs(build, X[..., None], NUMBERS, "numbers")
+    check_outputs(build, X, NUMBERS, "numbers")  # Keras adds the last axis, as for grey pictures
+
+
+def test_keras_takes_a_last_axis_of_one_away():
+    check_outputs(lambda: compiled(1, None, "mse"), X[..., None], NUMBERS, "numbers")
 
 
 def test_an_embedding_gets_whole_numbers():
