@@ -1,6 +1,6 @@
 # The course's commands: `make lab` to learn, `make test` to contribute. For Windows and conda see docs/other_ways_to_start.md.
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-long test-marking test-site site
+.PHONY: help lab test test-trials test-browser test-long test-marking test-site site
 .PHONY: assignment roster collect assign-to remove mark points look report handback
 .PHONY: notebooks exercises front contact format lock address matrix canaries
 
@@ -59,10 +59,16 @@ lab: .venv/.early  ## open lesson 1 in JupyterLab (LAB_ARGS="--no-browser --port
 	JUPYTER_CONFIG_PATH="$(CURDIR)/course/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
+# `python -m pytest` alone runs what these two run together.
+QUICK := not browser and not long and not marking and not site
+
 test: .venv/.test  ## lint, unit tests, notebook checks, and every notebook executed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "$(QUICK) and not trial"
+
+test-trials: .venv/.test  ## lrsweep against plain Keras, and the sentences of the lessons against experiments
+	$(BIN)/python -m pytest -m "$(QUICK) and trial" tests
 
 test-browser: .venv/.test  ## drive a real JupyterLab in headless Chromium (skips without Chromium)
 	$(BIN)/python -m pytest -m browser -n 0 -s tests

@@ -26,14 +26,32 @@ LONGEST = (  # files that take half a minute or more, the longest first
 )
 
 
+TRIALS = (  # a sentence or the engine against many experiments: `make test-trials`
+    "test_claims_*.py",
+    "test_check_up.py",
+    "test_curvature.py",
+    "test_differential.py",
+    "test_guides.py",
+    "test_keep.py",
+    "test_kinds.py",
+    "test_range_test.py",
+    "test_stopping.py",
+    "test_sweep.py",
+)
+
+
 def pytest_configure():
     """Hear Ctrl-C in a run that a shell has started in the background, too; tests press it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items):
-    """Begin with the longest files, so that two workers end at the same time."""
+    """Mark the trials; begin with the longest files, so that two workers end at the same time."""
+    for item in items:
+        if any(item.path.match(pattern) for pattern in TRIALS):
+            item.add_marker("trial")
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 

@@ -229,6 +229,18 @@ def test_every_make_command_of_a_page_exists(page):
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_test_and_trials_are_together_what_pytest_runs_and_a_change_must_pass_both():
+    """No test is lost between the two commands: they part what `pytest` alone runs by one mark."""
+    command = ["make", "--no-print-directory", "-n", "test", "test-trials"]
+    plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    marks = re.findall(r'-m pytest -m "(.+)"', plan)
+    alone = re.search(r"-m '(.+)'", PROJECT["tool"]["pytest"]["ini_options"]["addopts"])[1]
+    assert marks == [f"{alone} and not trial", f"{alone} and trial"]
+    must_pass = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert {"make test", "make test-trials"} <= set(must_pass)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_make_lab_opens_lesson_1_and_hands_arguments_on():
     command = ["make", "--no-print-directory", "-n", "lab", "LAB_ARGS=--no-browser --port 8890"]
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
