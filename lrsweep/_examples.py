@@ -1,5 +1,6 @@
 """Examples as `fit` takes them: arrays, or lists and dicts of arrays, with or without weights."""
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from numbers import Real
@@ -100,6 +101,32 @@ class Stream:
     def batch_size(self):
         """Return the size of the first batch."""
         return len(tf.nest.flatten(next(iter(self.batches())))[0])
+
+
+def size_made_for(model):
+    """Return the size of batches that a model's inputs were made for; None if it's any size."""
+    sizes = {it.shape[0] for it in tf.nest.flatten(getattr(model, "inputs", None) or [])}
+    return next((size for size in sizes if size is not None), None)
+
+
+@contextlib.contextmanager
+def words_for_size(model, size, last_of=""):
+    """Let an error say in words that a model was made for batches of another size, if it was.
+
+    `last_of` names the data of which only the last batch has this size.
+    """
+    try:
+        yield
+    except Exception as error:
+        wanted = size_made_for(model)
+        if wanted in (None, size):
+            raise
+        where = f"the last batch of {last_of} has" if last_of else "batches have"
+        advice = f"leave out {size} examples" if last_of else f"let them have {wanted}"
+        raise ValueError(
+            f"the model was made for batches of {wanted} examples, as its Input says, and fails "
+            f"where {where} {size}: {advice}, or make the model without a batch size"
+        ) from error
 
 
 def check_data(name, data):

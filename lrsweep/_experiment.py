@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lrsweep._examples import Examples, Stream
+from lrsweep._examples import Examples, Stream, words_for_size
 from lrsweep._surroundings import name_counts, numbered_from, random_numbers
 from lrsweep._validation import shorten
 
@@ -125,7 +125,9 @@ class Experiment:
                 return model
             later = as_in_fit and not optimizer.built
             optimizer.built = optimizer.built or later
-            model._symbolic_build(data_batch=self._first_batch())
+            batch = self._first_batch()
+            with words_for_size(model, len(tf.nest.flatten(batch[0])[0])):
+                model._symbolic_build(data_batch=batch)
             if later:
                 optimizer.built = False
                 tf.function(lambda: _build_once(model)).get_concrete_function()

@@ -71,6 +71,11 @@ def trusted_copies(experiment, models, trials, names, probe):
     reason = known_reason(probe.model)
     if reason or any(isinstance(it, Stream) for it in (experiment.train, experiment.validation)):
         raise CannotVectorize(reason or "its batches come from a tf.data.Dataset")
+    if clips_repeated_rows(probe):
+        raise CannotVectorize(
+            "its optimizer clips the gradients of gathered rows, as an Embedding's, where "
+            "Keras counts rows that a batch has more than once one by one"
+        )
     for seed in sorted({trial.seed for trial in trials} - models.keys()):
         models[seed] = experiment.build(seed)
     try:
@@ -78,11 +83,6 @@ def trusted_copies(experiment, models, trials, names, probe):
     except CannotVectorize:  # something was taken for a constant and is not?
         copies = Copies(experiment, models, trials, names)
     try:
-        if clips_repeated_rows(probe):
-            raise CannotVectorize(
-                "its optimizer clips the gradients of gathered rows, as an Embedding's, where "
-                "Keras counts rows that a batch has more than once one by one"
-            )
         check_copies(copies, probe)
         check_seeds(copies)
     except tf.errors.OpError as error:
@@ -104,16 +104,22 @@ def clips_repeated_rows(probe):
     """Tell whether the optimizer clips gradients of which TensorFlow keeps equal rows apart.
 
     Whether that makes a difference depends on the batch, so no update that is tried can tell.
+    Where this can't be tried, `Copies` will say why.
     """
     optimizer = probe.model.optimizer
     if not (optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue):
         return False
     one = OneCopy(probe.model)
-    values, updates, batch = _values_to_try(one, probe.experiment)
-    with tf.GradientTape() as tape:
-        tape.watch(values.weights)
-        loss = one.forward(values, updates, batch, training=True)[0]
-    gradients = tape.gradient(loss, values.weights)
+    try:
+        values, updates, batch = _values_to_try(one, probe.experiment)
+        with tf.GradientTape() as tape:
+            tape.watch(values.weights)
+            loss = one.forward(values, updates, batch, training=True)[0]
+        gradients = tape.gradient(loss, values.weights)
+    except Exception:
+        return False
+    finally:
+        probe.put_back()  # a variable of TensorFlow that the model assigns to
     return any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients)
 
 

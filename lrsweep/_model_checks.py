@@ -149,7 +149,7 @@ def _own_direction(metric):
     kinds = [vars(it) for it in type(metric).__mro__ if it.__module__.split(".")[0] != "keras"]
     computes = any({"result", "update_state"} & kind.keys() for kind in kinds)
     function = getattr(metric, "_fn", None)
-    if kinds and function is not None:
+    if function is not None:
         computes |= (function.__module__ or "").partition(".")[0] != "keras"
     codes = [getattr(kind.get("__init__"), "__code__", None) for kind in kinds]
     says = any("_direction" in kind for kind in kinds) or any(
@@ -196,26 +196,32 @@ def flat_metrics(model):
     return found
 
 
-def evaluates_plainly(model, examples, penalties=False):
-    """Tell whether a model's loss is its compiled loss of whole outputs, and nothing else.
+def evaluates_plainly(model, examples, batch_size):
+    """Tell whether a model's loss is its compiled loss of whole outputs, but for penalties.
 
-    Then what it evaluates that with is Keras's own, no mask leaves out a part of the output and,
-    unless `penalties` are allowed, no layer adds anything. What is tried here doesn't stay.
+    Then what it evaluates that with is Keras's own, and no mask leaves out a part of the output.
+    It's tried on a first batch, since a model may have been made for that size only. What is tried
+    here doesn't stay.
+
+    Returns
+    -------
+    plain, penalised : bool
+        Whether that is so, and whether layers add something to the loss.
     """
     steps = "test_step", "compute_loss", "_compute_loss", "compute_metrics", "get_metrics_result"
     for name in steps:
         if getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name):
-            return False
-    x = tf.nest.map_structure(tf.convert_to_tensor, examples.rows(slice(0, 1))[0])
+            return False, False
+    x = tf.nest.map_structure(tf.convert_to_tensor, examples.rows(slice(0, batch_size))[0])
     training = {"training": False} if model._call_has_training_arg else {}
     with contextlib.suppress(Exception), keras.StatelessScope(collect_losses=True):
         outputs = tf.nest.flatten(model(x, **training))
         masked = any(getattr(it, "_keras_mask", None) is not None for it in outputs)
-        return not masked and (penalties or not model.losses)
-    return False
+        return not masked, bool(model.losses)
+    return False, False
 
 
-def constant_scores(model, examples, names):
+def constant_scores(model, examples, names, batch_size):
     """Return what the best constant answer scores on the validation examples.
 
     Only where that is known: one output, one of Keras's own losses as it is, no weights of
@@ -227,15 +233,13 @@ def constant_scores(model, examples, names):
         By metric.
     """
     loss, y = own_loss(model), examples.y
-    if (
-        loss is None
-        or examples.weights is not None
-        or not isinstance(y, np.ndarray)
-        or not evaluates_plainly(model, examples, penalties=True)
-    ):
+    if loss is None or examples.weights is not None or not isinstance(y, np.ndarray):
+        return {}
+    plain, penalised = evaluates_plainly(model, examples, batch_size)
+    if not plain:
         return {}
     scores = best_constant(loss, y)
-    if not evaluates_plainly(model, examples):
+    if penalised:
         scores.pop("val_loss", None)
     if "accuracy" in scores:
         share = scores.pop("accuracy")

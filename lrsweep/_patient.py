@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._activity import look_through
-from lrsweep._examples import Examples
+from lrsweep._examples import Examples, size_made_for
 from lrsweep._experiment import asked_one_by_one, own_learning_rate, traced_step, unchanged
 from lrsweep._model_checks import best_constant, evaluates_plainly, own_loss
 from lrsweep._range_test import Training, endless_batches
@@ -87,7 +87,7 @@ class Patient:
     def sample(self):
         """The parts of some training examples, drawn by chance."""
         order = np.random.default_rng(self.seed).permutation(len(self.train))
-        return self.train.rows(np.sort(order[:SAMPLE]))
+        return self.train.rows(np.sort(order[: size_made_for(self.model) or SAMPLE]))
 
     @functools.cached_property
     def start(self):
@@ -125,7 +125,7 @@ class Patient:
             raise NotKnown("the loss is none of Keras's own with a single output")
         if examples.weights is not None:
             raise NotKnown("the examples are weighted")
-        if not evaluates_plainly(self.model, examples, penalties=True):
+        if not evaluates_plainly(self.model, examples, self.batch_size)[0]:
             raise NotKnown("the model computes its loss in its own way, or masks some outputs")
         found = best_constant(loss, y)
         if "val_loss" not in found:

@@ -10,7 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._engines import Sweep
-from lrsweep._examples import Examples, Stream, check_data, weighted_by_class
+from lrsweep._examples import (
+    Examples,
+    Stream,
+    check_data,
+    size_made_for,
+    weighted_by_class,
+    words_for_size,
+)
 from lrsweep._experiment import Experiment
 from lrsweep._gate import alike, known_reason
 from lrsweep._keep import Keeper, describe
@@ -132,6 +139,7 @@ def prepare(
     own_code = not all_of_keras(model)
     check_traces(model, model.train_step, probe.train_step, train, own_code)
     check_traces(model, model.test_step, probe.test_step, validation, own_code)
+    _check_last_batches(probe)
     names, held_out_names = _first_update(probe, first)
     for name, step, part in (
         ("train_data", probe.train_step, train),
@@ -163,6 +171,7 @@ def prepare(
         _check_seeds_matter(probe, other, first, last)
     names += [f"val_{name}" for name in held_out_names]
     check_monitors(callbacks, model, names)
+    known = not isinstance(validation, Stream)
     return Prepared(
         experiment,
         seeds,
@@ -171,7 +180,7 @@ def prepare(
         models,
         probe,
         directions(model, names),
-        {} if isinstance(validation, Stream) else constant_scores(model, validation, names),
+        constant_scores(model, validation, names, batch_size) if known else {},
     )
 
 
@@ -264,6 +273,22 @@ def _check_same_trainings(probe, seed):
             "different numbers. Does a function that they use count, or draw from a generator of "
             "the script? Make that in build_model, anew at each call"
         )
+
+
+def _check_last_batches(probe):
+    """Refuse incomplete batches for a model that was made for whole ones, and takes no others."""
+    experiment, model = probe.experiment, probe.model
+    if size_made_for(model) is None:
+        return
+    for name, step, part in (
+        ("train_data", probe.train_step, experiment.train),
+        ("validation_data", probe.test_step, experiment.validation),
+    ):
+        left = 0 if isinstance(part, Stream) else len(part) % experiment.batch_size
+        if left:
+            with words_for_size(model, left, last_of=name):
+                step(*part.rows(slice(-left, None)))
+            probe.put_back()
 
 
 def _first_update(probe, seed):

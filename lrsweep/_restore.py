@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lrsweep._examples import words_for_size
 from lrsweep._experiment import own_learning_rate
 from lrsweep._surroundings import as_before, python_as_before
 
@@ -373,7 +374,8 @@ def build(model, examples, batch_size=1):
     """Build what is missing of a model, its metrics and its optimizer, from shapes alone."""
     x, y, *weights = examples.rows(slice(0, batch_size))
     try:
-        model._symbolic_build(data_batch=(x, y, weights[0] if weights else None))
+        with words_for_size(model, min(batch_size, len(examples))):
+            model._symbolic_build(data_batch=(x, y, weights[0] if weights else None))
     except Exception:
         if type(model).train_step is keras.Model.train_step:
             raise

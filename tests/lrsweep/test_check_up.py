@@ -56,7 +56,7 @@ def patient(model, data=DATA, held_out=HELD_OUT, **changes):
         "batch_size": 16, "epochs": 20, "shuffled": True, "seed": 0, "planned": 160,
         "deadline": time.monotonic() + 60,
     } | changes  # fmt: skip
-    with restored(model, train) as (kept, set_rate):
+    with restored(model, train, named["batch_size"]) as (kept, set_rate):
         yield Patient(model, train, held_out, kept, set_rate, **named)
 
 
@@ -325,6 +325,18 @@ def test_adams_curvature_is_divided_by_its_own_denominator():
     v = next(it for it in model.optimizer.variables if it.path.endswith("velocity")).numpy().item()
     assert found.value == pytest.approx(3 / np.sqrt(v / (1 - 0.99**3)), rel=1e-3)
     assert limit.value == pytest.approx(0.01 * found.value / 38, rel=1e-6)
+
+
+def test_a_model_for_one_size_of_batches():
+    inputs = keras.Input(batch_shape=(8, 4))
+    outputs = layers.Dense(3)(layers.Flatten()(keras.ops.reshape(inputs, (8, 2, 2))))
+    model = keras.Model(inputs, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizers.SGD(0.1), loss)
+    with patient(model, DATA, None, batch_size=8) as one:
+        labels = np.unique(one.train.y, return_counts=True)[1] / len(one.train)
+        assert one.guess == pytest.approx(-np.sum(labels * np.log(labels)))
+        assert one.activity is not None
 
 
 def test_limits_that_are_not_known_say_why():

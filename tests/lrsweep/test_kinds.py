@@ -1059,6 +1059,34 @@ def test_one_hot_with_sigmoid_is_no_accuracy_of_single_labels():
     assert "val_accuracy" not in chance_of(many, data)
 
 
+def for_eights():
+    """Return a model that takes batches of 8 examples and no others."""
+    inputs = keras.Input(batch_shape=(8, 4))
+    outputs = layers.Dense(3, "softmax")(layers.Flatten()(ops.reshape(inputs, (8, 2, 2))))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_chance_is_known_of_a_model_for_one_size_of_batches():
+    data = (X[:16], CLASSES[:16]), (X[16:32], CLASSES[16:32])
+    assert set(chance_of(for_eights, data)) == {"val_loss", "val_accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("count", "held_out", "batch_size", "said"),
+    [
+        (16, 16, 16, "batches have 16: let them have 8"),
+        (20, 16, 8, "the last batch of train_data has 4: leave out 4 examples"),
+        (16, 19, 8, "the last batch of validation_data has 3: leave out 3 examples"),
+    ],
+)
+def test_batches_of_a_size_that_a_model_was_not_made_for(count, held_out, batch_size, said):
+    data = [(X[:size], CLASSES[:size]) for size in (count, held_out)]
+    with pytest.raises(ValueError, match=f"made for batches of 8 .*{said}"):
+        sweep(for_eights, data=data, epochs=1, batch_size=batch_size, seeds=1)
+
+
 def test_where_chance_is_known_it_is_that_of_the_best_constant():
     chance = sweep(builder(measured=["accuracy"]), epochs=1, seeds=1).chance
     assert chance == chance_of(builder(measured=["accuracy"]))
@@ -1251,7 +1279,7 @@ CLIPS = {"clipnorm": 1e3, "global_clipnorm": 1e3, "clipvalue": 1e3}
 
 
 @pytest.mark.parametrize("name", mostly_long(CLIPS, "global_clipnorm"))
-def test_gathered_gradients_that_might_be_clipped_are_left_to_keras(name):
+def test_gathered_gradients_that_might_be_clipped_are_left_to_keras(monkeypatch, name):
     """However rarely: 1000 is far above anything that an update tried before would show."""
 
     def build():
@@ -1263,6 +1291,12 @@ def test_gathered_gradients_that_might_be_clipped_are_left_to_keras(name):
     tokens = [(np.arange(6 * len(y)).reshape(-1, 6) % 9, y) for _, y in (TRAIN, HELD_OUT)]
     result = check(build, "sequential", data=tokens, epochs=1, seeds=[1])
     assert "more than once" in result.reason
+
+    def copies(*_):
+        raise AssertionError("copies take long to make")
+
+    monkeypatch.setattr(_gate, "Copies", copies)
+    assert "more than once" in sweep(build, epochs=1, seeds=1, data=tokens).reason
 
 
 class Breaks(keras.Model):

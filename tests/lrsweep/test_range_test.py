@@ -59,6 +59,19 @@ def test_a_model_that_was_made_for_one_size_of_batches():
     assert {key: value for key, value in state(model).items() if key in before} == before
 
 
+def test_batches_of_a_size_that_the_model_was_not_made_for():
+    """Said in words; a model that takes them all the same may be tested."""
+    inputs, (x, y) = keras.Input(batch_shape=(8, 2, 2)), DATA
+    data = x.reshape(-1, 2, 2), y
+    stateful = keras.Sequential([inputs, LAYERS.LSTM(3, stateful=True), LAYERS.Dense(3, "softmax")])
+    stateful.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"made for batches of 8 .*have 16: let them have 8"):
+        range_test(stateful, data, batch_size=16)
+    flat = keras.Sequential([inputs, LAYERS.Flatten(), LAYERS.Dense(3, "softmax")])
+    flat.compile("adam", "sparse_categorical_crossentropy")
+    assert len(range_test(flat, data, updates=5, batch_size=16).losses) == 5
+
+
 def trained(model, epochs=2):
     model.fit(*DATA, epochs=epochs, verbose=0)
     return model
