@@ -1,6 +1,7 @@
 """The rule that chooses a learning rate from a sweep, or says why there is nothing to choose."""
 
 import functools
+import logging
 import math
 
 import numpy as np
@@ -11,9 +12,12 @@ from lrsweep._validation import one_of, shorten
 OTHERS = 10  # rates, the next best ones, that say how much luck there is
 AT_LEAST = 3  # rates that say so, even where fewer are better than a constant answer
 QUIET = 0.75  # share of them that counts: one noisy rate must not widen the plateau
+FAILED = 20  # times the scatter of two rates that a third one's doesn't count from
 CLEARLY = 2.75  # standard errors that a ratio must be above 1 to count: 95 % with five seeds
 SURE = 0.95  # how often the whole of a flat region is to be found
 LOSSES = ("loss", "val_loss")  # always the smaller, the better: training makes them small
+
+_log = logging.getLogger("lrsweep")
 
 
 def choose_learning_rate(result, metric="val_loss", mode=None):
@@ -32,7 +36,8 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
         One of the result's.
     mode : str, optional
         "min" if the metric is to be small, "max" if it is to be large. Needed where
-        `result.directions` does not say so, as with metrics of your own.
+        `result.directions` does not say so, as with metrics of your own. It counts where they say
+        otherwise, too; the explanation then says so, and the logger "lrsweep" warns.
 
     Returns
     -------
@@ -60,9 +65,10 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
 
     The scatter s is that of the ten next best rates and the best one (of fewer, where fewer are
     better than a constant answer, but of three at least), after subtracting each rate's mean and
-    each seed's effect on all of them: the mean variance of the quietest three quarters. So one
-    rate with a wide error bar does not widen the plateau; a rate at which one seed failed is
-    behind by more than the others' scatter allows, and ends it.
+    each seed's effect on all of them: the mean variance of the quietest three quarters. (Of only
+    three rates one that scatters more than 20 times as much as the others doesn't count, unless
+    there are only two seeds.) So one rate with a wide error bar does not widen the plateau; a rate
+    at which one seed failed is behind by more than the others' scatter allows, and ends it.
 
     Large losses often scatter more than small ones, in proportion to their size. So where the
     metric is to be small and never negative, as most losses are, logarithms are compared in the
@@ -125,7 +131,7 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
         mean=float(sign * table.means[best]),
         standard_error=error,
         plateau=(float(table.rates[low]), float(table.rates[high])),
-        explanation=_explain(table, best, tie, low, high, chosen),
+        explanation=_explain(table, best, tie, low, high, chosen) + _against(result, metric, mode),
     )
 
 
@@ -144,6 +150,17 @@ def _direction(result, metric, mode):
             "mode='max' if it is to be large, mode='min' if it is to be small"
         )
     return way
+
+
+def _against(result, metric, mode):
+    """Warn of a mode against the direction that a metric is known to have; return it as a line."""
+    known = result.directions.get(metric)
+    if mode is None or known in (None, mode):
+        return ""
+    size = {"max": "large", "min": "small"}[known]
+    text = f"mode={mode!r} was given, although {metric} is known to be better if it is {size}."
+    _log.warning("%s", text)
+    return f"\n{text}"
 
 
 class _Table:
@@ -305,7 +322,11 @@ def _scatter(costs):
     left = left - left.mean(axis=-1, keepdims=True)
     variances = np.sort((left**2).sum(axis=-1) / (costs.shape[-1] - 1), axis=-1)
     quiet = max(1, math.ceil(QUIET * variances.shape[-1]))
-    return np.sqrt(variances[..., :quiet].mean(axis=-1))
+    mean = variances[..., :quiet].mean(axis=-1)
+    if variances.shape[-1] == 3 and costs.shape[-1] > 2:  # of which three quarters are all
+        two = variances[..., :2].mean(axis=-1)
+        mean = np.where(variances[..., 2] > FAILED**2 * two, two, mean)
+    return np.sqrt(mean)
 
 
 @functools.lru_cache(maxsize=1000)

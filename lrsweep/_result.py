@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrsweep._validation import file_name, one_of
+from lrsweep._validation import file_name, one_of, shorten
 
 FORMAT = "lrsweep.SweepResult"
 VERSION = 1  # of the file that `SweepResult.save` writes
@@ -18,9 +18,31 @@ _ARRAYS = ("learning_rates", "seeds", "diverged")
 _TEXTS = ("engine", "reason", "interrupted", "chance", "directions")
 
 
+def _of_shape(name, value, shape, kinds=None):
+    """Return `value` as an array of a shape, in which None stands for any length."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got rows of unequal length") from None
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, array.shape)
+    )
+    if not fits:
+        axes = {(None,): "one axis", 2: "(rates, seeds)", 3: "(rates, seeds, epochs)"}
+        wanted = axes.get(shape) or f"the shape {axes[len(shape)]}"
+        if shape != (None,):
+            wanted += f", here ({', '.join('...' if n is None else str(n) for n in shape)})"
+        raise ValueError(f"{name} must have {wanted}, got one of shape {array.shape}")
+    if kinds and array.dtype.kind not in kinds:
+        raise ValueError(f"{name} must hold numbers, got {shorten(value)}")
+    return array
+
+
 @dataclass(frozen=True)
 class SweepResult:
     """What a sweep measured.
+
+    Made by hand, it takes lists for arrays; a ValueError says what doesn't fit together.
 
     Attributes
     ----------
@@ -70,6 +92,29 @@ class SweepResult:
     chance: dict = field(default_factory=dict)
     directions: dict = field(default_factory=dict)
     last_epochs: np.ndarray | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.metrics, dict):
+            raise ValueError(
+                f"metrics must be a dict of arrays by name, got {shorten(self.metrics)}"
+            )
+        rates = _of_shape("learning_rates", self.learning_rates, (None,))
+        seeds = _of_shape("seeds", self.seeds, (None,))
+        shape = len(rates), len(seeds)
+        diverged = _of_shape("diverged", self.diverged, shape, "biuf")
+        made = {
+            "learning_rates": rates,
+            "seeds": seeds,
+            "metrics": {
+                name: _of_shape(f"{name!r} of metrics", values, (*shape, None), "iuf")
+                for name, values in self.metrics.items()
+            },
+            "diverged": diverged.astype(bool, copy=False),
+        }
+        if self.last_epochs is not None:
+            made["last_epochs"] = _of_shape("last_epochs", self.last_epochs, shape, "iu")
+        for name, value in made.items():
+            object.__setattr__(self, name, value)  # as a frozen dataclass does it
 
     def final(self, metric):
         """Return a metric at the end of each training, where it was stopped early too.

@@ -36,6 +36,17 @@ def test_nobody_guesses_which_way_a_metric_is_better(metric):
         assert choose_learning_rate(known, metric, mode=other).best != best  # what is said counts
 
 
+def test_a_mode_against_a_known_direction_is_not_taken_in_silence(caplog):
+    values = [[0.2, 0.2], [0.9, 0.8], [0.5, 0.6], [0.1, 0.0], [0.3, 0.3]]
+    known = table(values, metric="val_auc", directions={"val_auc": "max"})
+    assert "although" not in choose_learning_rate(known, "val_auc", mode="max").explanation
+    assert not caplog.messages
+    said = "mode='min' was given, although val_auc is known to be better if it is large."
+    explanation = choose_learning_rate(known, "val_auc", mode="min").explanation
+    assert explanation.splitlines()[-1] == said
+    assert caplog.messages == [said]
+
+
 @pytest.mark.parametrize("metric", ["loss", "val_loss"])
 def test_a_loss_is_to_be_small(metric):
     values = [[3.0, 3.1], [1.0, 1.1], [2.0, 2.1]]
@@ -114,6 +125,16 @@ def test_one_noisy_rate_does_not_widen_the_plateau():
     noisy, _ = plateaus(5, 5, change=fail_once)
     assert widths(noisy) == pytest.approx(widths(found), abs=0.2)
     assert noisy[:, 1].max() < 13
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_of_three_rates_one_may_have_a_failed_seed(seeds):
+    """Its scatter isn't the others', and puts neither itself nor the third one into the plateau."""
+    losses = 0.01 * np.random.default_rng(0).normal(size=(3, seeds)) + [[0.5], [0.3], [0.32]]
+    losses[2, 1] += 2
+    assert choose_learning_rate(table(losses)).plateau == pytest.approx((0.0316, 0.0316), rel=1e-2)
+    losses[2, 1] -= 2
+    assert choose_learning_rate(table(losses)).plateau[0] == pytest.approx(0.0316, rel=1e-2)
 
 
 def test_where_large_losses_scatter_more_the_plateau_is_no_wider():
@@ -468,6 +489,54 @@ def test_a_figure_shows_the_end_of_each_training():
     pyplot.close("all")
 
 
+# --- Results made by hand ---
+
+
+def test_a_result_can_be_made_from_lists():
+    losses = [[[0.9], [0.8]], [[0.3], [0.31]], [[0.7], [0.5]]]
+    by_hand = SweepResult(
+        [0.01, 0.1, 1.0], [0, 1], {"val_loss": losses}, [[False] * 2] * 3, last_epochs=[[0, 0]] * 3
+    )
+    made = table(np.array(losses)[:, :, 0], [0.01, 0.1, 1.0])
+    assert choose_learning_rate(by_hand) == choose_learning_rate(made)
+    np.testing.assert_array_equal(by_hand.final("val_loss"), made.final("val_loss"))
+    values = np.ones((1, 1, 2))
+    assert SweepResult([0.1], [0], {"loss": values}, [[0]]).metrics["loss"] is values
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"learning_rates": 0.1}, r"learning_rates must have one axis, got one of shape \(\)"),
+        ({"metrics": [1.0]}, r"metrics must be a dict of arrays by name, got \[1.0\]"),
+        (
+            {"metrics": {"loss": [[1.0], [2.0]]}},
+            r"'loss' .*epochs\), here \(2, 1, ...\), .*\(2, 1\)",
+        ),
+        ({"metrics": {"loss": [[["a"]], [["b"]]]}}, "'loss' of metrics must hold numbers"),
+        ({"metrics": {"loss": [[[1.0]], [[1.0, 2.0]]]}}, "'loss' .* rows of unequal length"),
+        (
+            {"diverged": [False, True]},
+            r"diverged must have the shape \(rates, seeds\), here \(2, 1\)",
+        ),
+        ({"diverged": None}, r"diverged must have the shape .* got one of shape \(\)"),
+        (
+            {"last_epochs": [[0]]},
+            r"last_epochs must have .*here \(2, 1\), got one of shape \(1, 1\)",
+        ),
+    ],
+)
+def test_a_result_made_by_hand_says_what_does_not_fit(changed, said):
+    given = {
+        "learning_rates": [0.1, 1.0],
+        "seeds": [0],
+        "metrics": {"loss": [[[1.0]], [[2.0]]]},
+        "diverged": [[False], [False]],
+    }
+    with pytest.raises(ValueError, match=said):
+        SweepResult(**given | changed)
+
+
 # --- Results in a file ---
 
 
@@ -526,7 +595,7 @@ def test_nothing_in_the_file_is_pickled(tmp_path, monkeypatch):
         assert json.loads(str(file["text"]))["format"] == "lrsweep.SweepResult"
         assert not any(file[name].dtype.hasobject for name in file.files)
     with pytest.raises(ValueError, match="some hold objects"):
-        SweepResult(np.array([0.1]), np.array([None]), {}, np.array([True])).save(tmp_path / "bad")
+        SweepResult([0.1], np.array([None]), {}, [[True]]).save(tmp_path / "bad")
     assert not (tmp_path / "bad").exists()
 
 
