@@ -316,18 +316,27 @@ def _check_numbers(probe, name, step, part):
     leave out targets that are missing; then it still needs some that aren't, so the batch that is
     tried has both.
     """
-    if isinstance(part, Stream) or not (bad := values_not_finite(name, part)):
+    if isinstance(part, Stream):
+        for batch, bad in _spoilt_batches(name, part):
+            _check_batch(probe, step, batch, bad)
+        return
+    if not (bad := values_not_finite(name, part)):
         return
     finite = np.ones(len(part), bool)
     for array in _flat(part.parts):
         if array.dtype.kind == "f":
             finite &= np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-    probe.put_back()
-    probe.model.reset_metrics()
     size = probe.experiment.batch_size
     spoilt, half = np.flatnonzero(~finite), max(1, size // 2)
     mixed = np.concatenate([spoilt[:half], np.flatnonzero(finite), spoilt[half:]])
-    logs = step(*part.rows(mixed[:size]))
+    _check_batch(probe, step, part.rows(mixed[:size]), bad)
+
+
+def _check_batch(probe, step, batch, bad):
+    """Refuse a batch with values that are not finite, if its loss isn't either."""
+    probe.put_back()
+    probe.model.reset_metrics()
+    logs = step(*batch)
     loss = float(np.mean(logs.get("loss", 0.0))) if isinstance(logs, dict) else 0.0
     probe.put_back()
     if not np.isfinite(loss):
@@ -339,16 +348,27 @@ def _check_numbers(probe, name, step, part):
 def what_is_not_finite(train):
     """Say where to look when the loss is not a finite number."""
     if isinstance(train, Stream):
-        return "look for values that are not finite in the data"
-    return values_not_finite("train_data", train) or (
-        "the data are finite, so look at the model's loss and its first weights"
-    )
+        bad = next((bad for _, bad in _spoilt_batches("train_data", train)), "")
+    else:
+        bad = values_not_finite("train_data", train)
+    return bad or "the data are finite, so look at the model's loss and its first weights"
+
+
+def _spoilt_batches(name, stream):
+    """Yield the batches of a stream that hold values that are not finite, and say where."""
+    for number, batch in enumerate(stream.batches(), 1):
+        if bad := _not_finite(name, batch):
+            yield batch, f"{bad}, in batch {number}"
 
 
 def values_not_finite(name, examples):
     """Say which part of examples holds values that are not finite; "" if none does."""
-    for part_name, part in zip(("x", "y", "sample_weight"), examples.parts):
-        for array in _flat(part):
+    return _not_finite(name, examples.parts)
+
+
+def _not_finite(name, parts):
+    for part_name, part in zip(("x", "y", "sample_weight"), parts):
+        for array in map(np.asarray, tf.nest.flatten(part, expand_composites=True)):
             count = (
                 array.size - np.count_nonzero(np.isfinite(array)) if array.dtype.kind == "f" else 0
             )

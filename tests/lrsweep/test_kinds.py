@@ -1492,6 +1492,28 @@ def test_a_stream_that_comes_to_its_end_is_refused(place):
         sweep(builder(), data=data)
 
 
+@pytest.mark.parametrize(("place", "name"), enumerate(["train_data", "validation_data"]))
+def test_a_stream_with_a_later_batch_that_is_not_finite_is_refused(place, name):
+    """Else all trainings would be called diverged, and their rates blamed."""
+    parts = [(x.copy(), y) for x, y in (TRAIN, HELD_OUT)]
+    parts[place][0][9, 2] = np.nan
+    said = f"x of {name} holds 1 values that are not finite, in batch 2"
+    with pytest.raises(ValueError, match=f"loss must be a finite number .*it is nan: {said}"):
+        sweep(builder(), data=[batches(*part) for part in parts])
+
+
+def test_missing_targets_in_a_stream_that_the_loss_leaves_out_are_fine():
+    def known_only(y_true, y_pred):
+        known = tf.math.is_finite(y_true)
+        return tf.where(known, tf.square(tf.where(known, y_true, 0.0) - y_pred), 0.0)
+
+    parts = [(x, y.astype("float32")) for x, y in NUMBERS]
+    parts[0][1][9] = np.nan
+    build = builder(loss=known_only, units=1, activation=None)
+    result = sweep(build, epochs=1, seeds=1, data=[batches(*part) for part in parts])
+    assert not result.diverged.any()
+
+
 class Conditional(optimizers.SGD):
     """Assigns in a condition, where TensorFlow's loop over copies fails in a way of its own."""
 
