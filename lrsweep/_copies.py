@@ -8,6 +8,7 @@ and of starting each operation is shared by all copies.
 `lrsweep._gate` compares one copy with Keras itself before anything is trained.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ class Copies:
         self.one = OneCopy(next(iter(models.values())), constants)
         self.model = self.one.model
         self.scale = rate_scale(self.model.optimizer, experiment)
-        self.first = self._first_state()
+        self._check_forms()
         self.train_data, self.held_out = (
             tf.nest.map_structure(tf.constant, part.parts)
             for part in (experiment.train, experiment.validation)
@@ -88,18 +89,34 @@ class Copies:
         """Return copies for some of the trials."""
         return Copies(self.experiment, self.models, trials, self.names, self.constants)
 
-    def _first_state(self):
-        seeds = [trial.seed for trial in self.trials]
-        ones = {seed: OneCopy(self.models[seed], self.constants) for seed in self.seeds}
-        counts = {int(one.model.optimizer._iterations) for one in ones.values()}
-        if len(counts) > 1:
+    def parts(self, memory):
+        """Cut the trials into as few parts of almost equal size as need at most so many bytes."""
+        count = len(self.trials)
+        largest = max(1, int(min(memory * count / self.bytes, count)))
+        places = np.array_split(range(count), math.ceil(count / largest))
+        return [[self.trials[place] for place in part] for part in places]
+
+    def _ones(self):
+        """Return each seed's model as a single copy."""
+        return {seed: OneCopy(self.models[seed], self.constants) for seed in self.seeds}
+
+    def _check_forms(self):
+        """Refuse models of which the arrays can't be stacked."""
+        ones = self._ones().values()
+        if len({int(one.model.optimizer._iterations) for one in ones}) > 1:
             raise CannotVectorize("the optimizers of its seeds have made different updates before")
-        values = {
-            s: [[v.numpy() for v in part] for part in one.variables] for s, one in ones.items()
-        }
-        shapes = {str([[v.shape for v in part] for part in own]) for own in values.values()}
-        if len(shapes) > 1:
+        shapes = [[tuple(v.shape) for part in one.variables for v in part] for one in ones]
+        if any(own != shapes[0] for own in shapes):
             raise CannotVectorize("build_model makes models of different shapes")
+
+    @functools.cached_property
+    def first(self):
+        """The values that all copies start from; made when they are first asked for."""
+        seeds = [trial.seed for trial in self.trials]
+        values = {
+            seed: [[v.numpy() for v in part] for part in one.variables]
+            for seed, one in self._ones().items()
+        }
         stacked = [
             [tf.constant(np.stack([values[s][kind][i] for s in seeds])) for i in range(len(part))]
             for kind, part in enumerate(self.one.variables)
@@ -107,12 +124,22 @@ class Copies:
         rate = self.one.variables.memory[-1]
         rates = np.array([trial.learning_rate for trial in self.trials]) * self.scale
         stacked[-1][-1] = tf.constant(rates, rate.dtype)
-        return State(*stacked, tf.constant(counts.pop(), self.model.optimizer._iterations.dtype))
+        count = self.model.optimizer._iterations
+        return State(*stacked, tf.constant(int(count), count.dtype))
+
+    def _specs(self):
+        """Return what `first` will be made of, without making it."""
+        stacked = [
+            [tf.TensorSpec((len(self.trials), *v.shape), v.dtype) for v in part]
+            for part in self.one.variables
+        ]
+        return State(*stacked, tf.TensorSpec((), self.model.optimizer._iterations.dtype))
 
     @property
     def bytes(self):
         """An upper bound for the memory of one update: all its tensors, as if none were freed."""
-        size = self.experiment.batch_size
+        experiment = self.experiment
+        size = min(experiment.batch_size, max(len(experiment.train), len(experiment.validation)))
         shapes = [
             (tensor.shape, tensor.dtype.size)
             for operation in self.update.graph.get_operations()
@@ -126,7 +153,7 @@ class Copies:
 
     def _trace(self):
         """Trace an update, an evaluation of a batch, and what metrics report and are reset to."""
-        state = tf.nest.map_structure(tf.TensorSpec.from_tensor, self.first)
+        state = self._specs()
         batch = tf.TensorSpec((len(self.seeds), None), tf.int32)
         ends = tf.TensorSpec((2,), tf.int32)
         try:

@@ -12,7 +12,7 @@ from lrsweep._gate import trusted_copies
 from lrsweep._one_copy import CannotVectorize
 from lrsweep._result import SweepResult
 from lrsweep._sequential import train_sequentially
-from lrsweep._vectorized import chunks, train_vectorized
+from lrsweep._vectorized import train_vectorized
 
 MEMORY = 2**30  # bytes for the copies that are trained together; the others wait their turn
 
@@ -84,9 +84,8 @@ class Sweep:
         self.reason = f"the {len(self.trials)} copies do not influence each other"
         try:
             names = list(self.metrics)
-            whole = trusted_copies(self.experiment, models, self.trials, names, probe)
-            largest = max(1, MEMORY * len(self.trials) // whole.bytes)
-            for trials in chunks(self.trials, largest):
+            whole = trusted_copies(self.experiment, models, self.trials, names, probe, MEMORY)
+            for trials in whole.parts(MEMORY):
                 if self.done.issuperset(trials):
                     continue
                 same = len(trials) == len(self.trials)

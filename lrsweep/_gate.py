@@ -11,6 +11,8 @@ the weights, its batches are a whole one, an incomplete one and one with every e
 and its count of updates is where gathered gradients and averages are used.
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,8 +55,10 @@ def _is_distributed(model):
     return tf.distribute.has_strategy() or getattr(model, "_distribute_strategy", None) is not None
 
 
-def trusted_copies(experiment, models, trials, names, probe):
+def trusted_copies(experiment, models, trials, names, probe, memory=math.inf):
     """Return copies that do what Keras does.
+
+    What is compared with Keras are all of them, or the first ones, if all need too much memory.
 
     Parameters
     ----------
@@ -62,6 +66,8 @@ def trusted_copies(experiment, models, trials, names, probe):
         As for `Copies`; models that are missing are built and added.
     probe : Probe
         Of the first model.
+    memory : float
+        How many bytes the copies may need that are compared.
 
     Raises
     ------
@@ -83,7 +89,8 @@ def trusted_copies(experiment, models, trials, names, probe):
     except CannotVectorize:  # something was taken for a constant and is not?
         copies = Copies(experiment, models, trials, names)
     try:
-        check_copies(copies, probe)
+        first = copies.parts(memory)[0]
+        check_copies(copies if len(first) == len(trials) else copies.for_some(first), probe)
         check_seeds(copies)
     except tf.errors.OpError as error:
         raise CannotVectorize(

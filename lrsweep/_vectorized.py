@@ -1,6 +1,5 @@
 """Copies of one model trained together, block by block: the fast way of `lrsweep`."""
 
-import math
 import time
 
 import numpy as np
@@ -101,9 +100,3 @@ class _Run:
             own = {name: values[: watcher.seen_epochs, copy] for name, values in self.logs.items()}
             if own:
                 yield trial, make_outcome(own, watcher)
-
-
-def chunks(trials, largest):
-    """Cut trials into as few parts of almost equal size as have at most `largest`."""
-    parts = math.ceil(len(trials) / largest)
-    return [[trials[i] for i in part] for part in np.array_split(np.arange(len(trials)), parts)]

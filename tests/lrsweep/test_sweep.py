@@ -571,20 +571,25 @@ def test_a_diverging_copy_is_marked_and_disturbs_no_other():
     np.testing.assert_allclose(loss[:done], history["loss"], rtol=1e-4)
 
 
-@pytest.mark.long
 def test_a_sweep_in_chunks_gives_identical_numbers(monkeypatch):
     build = builder(VECTORIZING["Nadam"])
     whole = run(build, [0.1, 0.03, 0.01])
     size = trusted_copies(build).bytes / 4
     monkeypatch.setattr(_engines, "MEMORY", 4 * size)
-    chunks = []
-    real = _copies.Copies.__init__
-    count = lambda copies, *args: (chunks.append(len(args[2])), real(copies, *args))[1]  # noqa: E731
-    monkeypatch.setattr(_copies.Copies, "__init__", count)
+    made = []  # how many copies there were whose first values or updates took memory
+    real = _copies.Copies.first.func
+    count = property(lambda copies: (made.append(len(copies.trials)), real(copies))[1])
+    monkeypatch.setattr(_copies.Copies, "first", count)
     parts = run(build, [0.1, 0.03, 0.01])
-    assert chunks == [6, 3, 3]  # the gate looks at all of them
+    assert set(made) == {3}  # neither the trainings nor the gate make all 6 at once
     for name in whole.metrics:
         np.testing.assert_array_equal(whole.metrics[name], parts.metrics[name])
+
+
+def test_a_batch_size_beyond_the_examples_takes_no_more_memory():
+    build, count = builder(VECTORIZING["Nadam"]), len(TRAIN[0])
+    one, other = (trusted_copies(build, batch_size=size).bytes for size in (count, 100 * count))
+    assert one == other
 
 
 BAD_RATES = {
