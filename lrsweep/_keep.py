@@ -360,8 +360,12 @@ def _plain(thing):
         return head if tail.isdigit() else thing
     if thing is None or isinstance(thing, (bool, int, float)):
         return thing
-    if isinstance(thing, (np.ndarray, np.generic)):
-        return _hash([thing])
+    if isinstance(thing, (set, frozenset)):
+        return sorted((_plain(it) for it in thing), key=repr)
+    if isinstance(thing, (complex, bytes)):
+        return repr(thing)
+    if isinstance(thing, (np.ndarray, np.generic)) or _is_tensor(thing):
+        return _hash([np.asarray(thing)])
     if inspect.isroutine(thing) or inspect.isclass(thing):
         return _source(thing)
     if isinstance(thing, functools.partial):
@@ -374,17 +378,28 @@ def _plain(thing):
     return [type(thing).__name__, _plain(settings), *_own(thing), *map(_own, held)]
 
 
-def _own(thing):
+def _own(thing, known=()):
     """Return the code of a function or of an object's class, and the numbers that it was given."""
     if inspect.isroutine(thing) or inspect.isclass(thing):
-        return _source(thing)
-    if not _is_own(thing):
+        return _source(thing, known)
+    if isinstance(thing, functools.partial):
+        return [_own(thing.func, known), _numbers(dict(enumerate(thing.args))), *_given(thing)]
+    if not _is_own(thing) or any(thing is it for it in known):
         return []
+    known = [*known, thing]
     first, later = set(), set()
     for method in _methods(type(thing)):
         (first if method.__name__ == "__init__" else later).update(_names(method, "STORE_ATTR"))
     given = {name: it for name, it in vars(thing).items() if name in first - later}
-    return [_source(type(thing)), _numbers(given)]
+    return [_source(type(thing), known), _numbers(given)]
+
+
+def _given(function):
+    """Return the values that a function's arguments have beforehand, as far as they're numbers."""
+    if isinstance(function, functools.partial):
+        return [_numbers(function.keywords)]
+    beforehand = dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
+    return [_numbers(beforehand)] if beforehand else []
 
 
 def _is_own(thing):
@@ -414,10 +429,18 @@ def _numbers(things):
 
 
 def _is_number(thing):
-    """Tell whether something is a number or a text, or a list of them."""
-    if isinstance(thing, (list, tuple)):
+    """Tell whether something is a number, a text or an array, or a list, set or dict of them."""
+    if isinstance(thing, (list, tuple, set, frozenset)):
         return all(map(_is_number, thing))
-    return isinstance(thing, (int, float, str, bool, np.generic, np.ndarray))
+    if isinstance(thing, dict):
+        return all(it is None or _is_number(it) for it in thing.values())
+    numbers = int, float, complex, str, bytes, bool, np.generic, np.ndarray
+    return isinstance(thing, numbers) or _is_tensor(thing)
+
+
+def _is_tensor(thing):
+    """Tell whether something is a tensor with values."""
+    return isinstance(thing, tf.Tensor) and hasattr(thing, "numpy")
 
 
 def _source(thing, known=()):
@@ -428,17 +451,40 @@ def _source(thing, known=()):
     """
     if inspect.isclass(thing):
         own = [it for it in thing.__mro__ if it.__module__.partition(".")[0] not in GIVEN]
-        return [*map(_code, own or [thing]), *(_source(part)[1:] for part in _methods(thing))]
+        parts = (_source(part, known)[1:] for part in _methods(thing) if part not in known)
+        return [*map(_code, own or [thing]), *parts]
     function = getattr(thing, "__func__", thing)
     if not isinstance(function, types.FunctionType):
         return [_code(thing)]
     read = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
     with contextlib.suppress(ValueError):  # a place that is still empty
         read |= inspect.getclosurevars(function).nonlocals
+    if _fills(function):
+        read = {name: it for name, it in read.items() if not isinstance(it, (dict, set))}
     beside = [it for _, it in sorted(read.items()) if isinstance(it, types.FunctionType)]
     known = [*known, function]
     beside = [it for it in beside if it.__module__ == function.__module__ and it not in known]
-    return [_code(thing), _numbers(read), *(_source(it, [*known, *beside]) for it in beside)]
+    held = [getattr(thing, "__self__", None), *(read[name] for name in sorted(read))]
+    held = [it for it in held if _holds_numbers(it)]
+    return [
+        _code(thing),
+        _numbers(read),
+        *_given(function),
+        *(_source(it, [*known, *beside]) for it in beside),
+        *(_own(it, [*known, *beside]) for it in held),
+    ]
+
+
+def _fills(function):
+    """Tell whether a function may put something into a dict or a set."""
+    called = {*_names(function, "LOAD_METHOD"), *_names(function, "LOAD_ATTR")}
+    return bool(_names(function, "STORE_SUBSCR") or called & {"add", "setdefault", "update"})
+
+
+def _holds_numbers(thing):
+    """Tell whether something is an object of a class of the user's, which may be called or read."""
+    simple = inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing)
+    return thing is not None and not simple and not _is_number(thing) and _is_own(thing)
 
 
 def _builder(build_model):

@@ -815,6 +815,93 @@ def test_what_no_first_update_shows_is_described(name):
     assert word in different
 
 
+class Share:
+    """A metric that a script writes as an object: how many outputs are above a limit."""
+
+    def __init__(self, **settings):
+        self.settings = settings
+
+    def measure(self, y_true, y_pred):
+        return keras.ops.mean(y_pred > self.settings["limit"])
+
+    __call__ = measure
+
+
+class ShareMetric(keras.metrics.Mean):
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = tf.constant(limit)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_pred > self.limit)
+
+
+def share_by_default(limit):
+    return lambda y_true, y_pred, limit=limit: keras.ops.mean(y_pred > limit)
+
+
+def share_by_keyword(limit):
+    def share(y_true, y_pred, *, limit=limit):
+        return keras.ops.mean(y_pred > limit)
+
+    return share
+
+
+def share_of(held, key=None):
+    """Return a metric that takes its limit out of something that it holds."""
+
+    def share(y_true, y_pred):
+        limit = max(held) if key is None else held[key]
+        return keras.ops.mean(y_pred > limit)
+
+    return share
+
+
+def through(function):
+    return lambda y_true, y_pred: function(y_true, y_pred)
+
+
+MAKERS = {  # from a limit that no output is near to a metric
+    "a default": share_by_default,
+    "a keyword's default": share_by_keyword,
+    "a dict": lambda limit: share_of({"limit": limit}, "limit"),
+    "a set": lambda limit: share_of({0.5, limit}),
+    "a tensor": lambda limit: share_of(tf.constant([limit]), 0),
+    "a method": lambda limit: Share(limit=limit).measure,
+    "an object": lambda limit: Share(limit=limit),
+    "another function's default": lambda limit: through(share_by_default(limit)),
+    "an object in a function": lambda limit: through(Share(limit=limit)),
+    "a partial function in a metric": lambda limit: keras.metrics.MeanMetricWrapper(
+        functools.partial(share_by_default(0.0), limit=limit)
+    ),
+    "a metric with a tensor": ShareMetric,
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_value_is_described_wherever_a_function_has_it_from(name):
+    one, same, other = (_keep._text([MAKERS[name](limit)]) for limit in (0.97, 0.97, 0.98))
+    assert one == same != other
+
+
+def test_a_dict_that_a_function_fills_is_no_part_of_the_description():
+    seen = {}
+
+    def loss(y_true, y_pred):
+        seen[len(seen)] = 1.0
+        return own_loss(y_true, y_pred)
+
+    before = _keep._text(loss)
+    loss(Y[:2], X[:2, :2])
+    assert _keep._text(loss) == before
+
+
+def test_an_object_that_knows_itself_is_described():
+    share = Share(limit=0.97)
+    share.again = through(share)
+    assert "limit" in _keep._text(share)
+
+
 def test_the_order_of_a_set_of_names_is_no_part_of_the_description(monkeypatch):
     """Python's sets of texts have another order in each process."""
     names, seen = _keep._names, []
