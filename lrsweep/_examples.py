@@ -148,6 +148,11 @@ def check_data(name, data):
         )
     if any(it.shape.rank is None for it in tf.nest.flatten(spec)):
         raise ValueError(f"{name} must give tensors with a known number of axes, got {spec}")
+    if any(it.shape.rank == 0 for it in tf.nest.flatten(spec)):
+        raise ValueError(
+            f"{name} must give batches, it gives single examples: call its batch(32) first, got "
+            f"{spec}"
+        )
     if next(iter(data.take(1)), None) is None:
         raise ValueError(f"{name} must not be empty, it gives no batch")
     return Stream(data)

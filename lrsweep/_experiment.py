@@ -6,6 +6,7 @@ Both engines, `lrsweep._sequential` and `lrsweep._vectorized`, train what is des
 import contextlib
 import functools
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -126,7 +127,10 @@ class Experiment:
             later = as_in_fit and not optimizer.built
             optimizer.built = optimizer.built or later
             batch = self._first_batch()
-            with words_for_size(model, len(tf.nest.flatten(batch[0])[0])):
+            with (
+                words_for_size(model, len(tf.nest.flatten(batch[0])[0])),
+                in_words("the model doesn't fit train_data", self.train),
+            ):
                 model._symbolic_build(data_batch=batch)
             if later:
                 optimizer.built = False
@@ -144,6 +148,41 @@ class Experiment:
         if not self.shuffle:
             return np.arange(len(self.train))
         return np.random.default_rng((seed, epoch)).permutation(len(self.train))
+
+
+@contextlib.contextmanager
+def in_words(what, examples, errors=(ValueError, TypeError, tf.errors.OpError)):
+    """Turn errors of Keras and TensorFlow into one that says what is wrong, and with which shapes.
+
+    Parameters
+    ----------
+    what : str
+        How the message begins.
+    examples : Examples or Stream
+    errors : tuple of type
+    """
+    try:
+        yield
+    except errors as error:
+        raise ValueError(f"{what}, {_shapes(examples)}: {_telling_line(error)}") from error
+
+
+def _shapes(examples):
+    """Return the shapes of a single example in words."""
+    parts = zip(("x", "y", "sample_weight"), examples.specs())
+    words = []
+    for name, specs in parts:
+        shapes = [str(tuple(spec.shape[1:])) for spec in tf.nest.flatten(specs)]
+        words.append(f"{name} of the shape {' and '.join(shapes)}")
+    return f"with {', '.join(words)} for each example"
+
+
+def _telling_line(error):
+    """Return the line of an error's message that says what is wrong, without colours and places."""
+    text = re.sub(r"\x1b\[\d*m|\{\{.*?\}\} ?", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Exception encountered")]
+    return (telling or lines or [type(error).__name__])[0][:200]
 
 
 def _build_once(model):

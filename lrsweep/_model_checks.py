@@ -89,6 +89,8 @@ def check_labels(model, examples, name):
         low, high = 0, 1
     else:
         return
+    if loss in SPARSE and (bad := np.count_nonzero(np.isnan(y))):
+        raise ValueError(f"labels of {name} must be classes, {bad} of them are nan")
     if y.min() < low or y.max() > high:
         raise ValueError(
             f"labels of {name} must be from {low} to {high} for this model's output and its "

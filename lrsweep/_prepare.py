@@ -18,7 +18,7 @@ from lrsweep._examples import (
     weighted_by_class,
     words_for_size,
 )
-from lrsweep._experiment import Experiment
+from lrsweep._experiment import Experiment, in_words
 from lrsweep._gate import alike, known_reason
 from lrsweep._keep import Keeper, describe
 from lrsweep._model_checks import (
@@ -139,8 +139,9 @@ def prepare(
     own_code = not all_of_keras(model)
     check_traces(model, model.train_step, probe.train_step, train, own_code)
     check_traces(model, model.test_step, probe.test_step, validation, own_code)
+    with in_words("the model fails on the data", train, tf.errors.OpError):
+        names, held_out_names = _first_update(probe, first)
     _check_last_batches(probe)
-    names, held_out_names = _first_update(probe, first)
     for name, step, part in (
         ("train_data", probe.train_step, train),
         ("validation_data", probe.test_step, validation),

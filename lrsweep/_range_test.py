@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from lrsweep._curve import RangeTest, exploded
-from lrsweep._validation import positive_number, share_below_one, whole_number
+from lrsweep._validation import check_32_bits, positive_number, share_below_one, whole_number
 
 TRIES = 8  # updates in which the learning rate must have had an effect
 SKIPPED = 40  # steps that an optimizer may skip until it has found a loss scale
@@ -337,6 +337,7 @@ def _ramp(lowest, highest, updates):
     updates = whole_number("updates", updates, minimum=2)
     if lowest >= highest:
         raise ValueError(f"lowest must be below highest, got {lowest!r} and {highest!r}")
+    check_32_bits("lowest and highest", lowest, highest)
     return np.geomspace(lowest, highest, updates)
 
 

@@ -119,7 +119,7 @@ def sweep_learning_rates(
     rates = None if learning_rates is None else check_rates(learning_rates)
     keep = None if keep is None else folder_name("keep", keep)
     shuffle, progress = true_or_false("shuffle", shuffle), true_or_false("progress", progress)
-    budget = whole_number("budget", budget, minimum=len(seeds))
+    budget = whole_number("budget", budget, minimum=len(seeds) if rates is None else 1)
     with as_before():
         prepared = prepare(
             build_model,

@@ -87,12 +87,7 @@ def check_rates(learning_rates):
         raise ValueError(f"learning_rates must be floats, write {rates[0]} for {int(rates[0])}")
     if rates.min() <= 0:
         raise ValueError(f"learning_rates must be positive, got {rates.min():g}")
-    limits = np.finfo("float32")
-    if rates.min() < limits.tiny or rates.max() > limits.max:
-        raise ValueError(
-            f"learning_rates must be 32-bit numbers, from {limits.tiny:.1g} to {limits.max:.1g}, "
-            f"got {rates.min():g} to {rates.max():g}"
-        )
+    check_32_bits("learning_rates", rates.min(), rates.max())
     differences = np.diff(rates)
     if not (np.all(differences > 0) or np.all(differences < 0)):
         raise ValueError(f"learning_rates must rise or fall all the way, got {rates.tolist()}")
@@ -102,6 +97,16 @@ def check_rates(learning_rates):
             f"{rates.tolist()}"
         )
     return rates
+
+
+def check_32_bits(name, smallest, largest):
+    """Refuse learning rates that Keras, which keeps them as 32-bit numbers, would make 0 or inf."""
+    limits = np.finfo("float32")
+    if smallest < limits.tiny or largest > limits.max:
+        raise ValueError(
+            f"{name} must be 32-bit numbers, from {limits.tiny:.1g} to {limits.max:.1g}, "
+            f"got {smallest:g} to {largest:g}"
+        )
 
 
 def check_seeds(seeds):

@@ -153,6 +153,30 @@ SWEEP = {
         {"train_data": (X, Y + 1)},
         "labels of train_data must be from 0 to 2 sparse_categorical_crossentropy 1 to 3",
     ),
+    "labels that are nan": (
+        {"train_data": (X, np.where(Y == 1, np.nan, Y))},
+        "labels of train_data must be classes 8 of them are nan",
+    ),
+    "labels of a dataset": (
+        {"train_data": dataset(X, Y + 5)},
+        "the model fails on the data y of the shape () Received a label value of 7 [0, 3)",
+    ),
+    "one-hot labels": (
+        {"train_data": (X, np.eye(3)[Y]), "validation_data": (X, np.eye(3)[Y])},
+        "the model doesn't fit train_data x of the shape (4,) y of the shape (3,) `output` rank",
+    ),
+    "columns for another model": (
+        {"train_data": (X[:, :2], Y), "validation_data": (X[:, :2], Y)},
+        "the model doesn't fit train_data x of the shape (2,) Input 0 value 4",
+    ),
+    "lists of targets": (
+        {"train_data": (X, [Y, Y]), "validation_data": (X, [Y, Y])},
+        "the model doesn't fit train_data y of the shape () and () different structures",
+    ),
+    "dataset of single examples": (
+        {"train_data": dataset(X, Y).unbatch(), "validation_data": dataset(X, Y).unbatch()},
+        "train_data must give batches single examples batch(32)",
+    ),
     "other columns": (
         {"validation_data": (X[:, :2], Y)},
         "train_data and validation_data same shape (4,) (2,)",
@@ -240,6 +264,7 @@ def test_what_is_fine_is_not_refused():
     assert sweep().engine == "vectorized"
     assert sweep(train_data=(X.tolist(), Y.tolist()), validation_data=[X, list(Y)]).reason
     assert sweep(build_model=lambda units=3: build(units=units)).reason
+    assert sweep(seeds=2, budget=1).reason  # which is for rates that are found
 
 
 RANGE = {
@@ -249,6 +274,7 @@ RANGE = {
     "unequal lengths": ({"data": (X, Y[1:])}, "data one row for each example 24 23"),
     "labels": ({"data": (X, Y + 5)}, "labels of data must be from 0 to 2 5 to 7"),
     "ends": ({"lowest": 1.0, "highest": 0.1}, "lowest must be below highest 1.0 0.1"),
+    "an end that is 0 in 32 bits": ({"lowest": 1e-50}, "lowest and highest 32-bit 1e-50 to 10"),
     "negative end": ({"lowest": -1.0}, "lowest must be a positive number -1.0"),
     "text": ({"highest": "1"}, "highest must be a positive number '1'"),
     "one update": ({"updates": 1}, "updates must be a whole number of at least 2 got 1"),
