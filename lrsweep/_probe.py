@@ -26,6 +26,7 @@ from lrsweep._sequential import as_floats
 UPDATES = 3  # that are tried
 TRIES = 7  # learning rates that are tried
 MOVED = 0.003, 1.0  # by how much of their size two updates should move the weights
+APART = 2.0  # times as much as by noise alone do other rates move some weights, if they matter
 
 
 class Probe:
@@ -224,13 +225,39 @@ class Probe:
                     rates.append(min(rates) / 10)
         fits = [MOVED[0] <= moved <= MOVED[1] for moved, _ in ends]
         self.rate = rates[fits.index(True)] if any(fits) else rates[0]
+        if not all_of_keras(self.model):
+            again = self.run(rates[0], weights, batches, self.start)[-1][0]
+            if not self._same(ends[0][1], again):  # then values that differ prove nothing
+                return self._move_apart(weights, [values for _, values in ends], again)
+        return not all(self._same(ends[0][1], values) for _, values in ends[1:])
+
+    def _same(self, values, others):
+        """Tell whether values of all variables but the learning rate are the same."""
         own = id(self.parts.memory[-1])
-        return any(
-            not np.array_equal(ends[0][1][key], values[key], equal_nan=True)
-            for _, values in ends[1:]
-            for key in values
-            if key != own
+        return all(
+            np.array_equal(values[key], others[key], equal_nan=True) for key in values if key != own
         )
+
+    def _move_apart(self, weights, ends, again):
+        """Tell whether some weights have moved by other amounts at other rates, beyond noise.
+
+        Parameters
+        ----------
+        weights : list of array
+            The first ones.
+        ends : list of dict
+            The values after some updates, for each rate.
+        again : dict
+            The values after the same updates once more, at the first of these rates.
+        """
+        for variable, first in zip(self.parts.weights, weights):
+            *far, once_more = (
+                np.linalg.norm(np.asarray(it[id(variable)], float) - first) for it in [*ends, again]
+            )
+            noise = sorted([far[0], once_more])
+            if not np.isfinite(far).all() or max(far) * noise[0] > APART * noise[1] * min(far):
+                return True
+        return False
 
     def _moved(self, weights, values):
         """Return by how much of their size all weights together have moved: inf if that is nan."""

@@ -532,6 +532,48 @@ def test_a_learning_rate_that_changes_nothing_is_refused():
         sweep(build_frozen)
 
 
+class OwnOptimizerWithNoise(OwnOptimizer):
+    """Draws numbers that are others in each try, so that no two tries give the same."""
+
+    used = False  # whether its compiled optimizer updates some of the weights
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            noise = 0.1 * tf.random.normal(tf.shape(x))
+            loss = self.compute_loss(x, y, self(x + noise, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        pairs = list(zip(gradients, self.trainable_variables))
+        self.own.apply_gradients(pairs[:-1] if self.used else pairs)
+        if self.used:
+            self.optimizer.apply_gradients(pairs[-1:])
+        return {"loss": loss}
+
+
+class TwoOptimizersWithNoise(OwnOptimizerWithNoise):
+    used = True
+
+
+def built_for_all(kind):
+    def build():
+        model = builder(kind=kind)()
+        model.own.build(model.trainable_variables)
+        return model
+
+    return build
+
+
+def test_noise_is_not_taken_for_an_effect_of_the_learning_rate():
+    with pytest.raises(ValueError, match=r"changing the learning rate .* changes nothing"):
+        sweep(built_for_all(OwnOptimizerWithNoise))
+
+
+def test_a_rate_of_some_weights_beside_noise_is_not_refused():
+    measured = sweep(built_for_all(TwoOptimizersWithNoise)).metrics
+    first, second = measured["val_loss"][:, 0, -1]
+    assert first != second
+
+
 @pytest.mark.long
 def test_without_asking_all_rows_are_equal(monkeypatch):
     monkeypatch.setattr(_probe.Probe, "find_rate", lambda *_: True)

@@ -571,19 +571,28 @@ def test_a_diverging_copy_is_marked_and_disturbs_no_other():
     np.testing.assert_allclose(loss[:done], history["loss"], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_a_sweep_in_chunks_gives_identical_numbers(monkeypatch):
     build = builder(VECTORIZING["Nadam"])
     whole = run(build, [0.1, 0.03, 0.01])
     size = trusted_copies(build).bytes / 4
     monkeypatch.setattr(_engines, "MEMORY", 4 * size)
-    made = []  # how many copies there were whose first values or updates took memory
+    parts = run(build, [0.1, 0.03, 0.01])
+    for name in whole.metrics:
+        np.testing.assert_array_equal(whole.metrics[name], parts.metrics[name])
+
+
+def test_no_more_copies_are_made_than_there_is_memory_for(monkeypatch):
+    """The gate, too, looks at the first chunk only."""
+    build, made = builder(), []
+    monkeypatch.setattr(_engines, "MEMORY", trusted_copies(build).bytes)  # of four copies
     real = _copies.Copies.first.func
     count = property(lambda copies: (made.append(len(copies.trials)), real(copies))[1])
     monkeypatch.setattr(_copies.Copies, "first", count)
     parts = run(build, [0.1, 0.03, 0.01])
-    assert set(made) == {3}  # neither the trainings nor the gate make all 6 at once
-    for name in whole.metrics:
-        np.testing.assert_array_equal(whole.metrics[name], parts.metrics[name])
+    assert parts.engine == "vectorized"
+    assert set(made) == {3}
+    assert np.isfinite(parts.metrics["val_loss"]).all()
 
 
 def test_a_batch_size_beyond_the_examples_takes_no_more_memory():
