@@ -50,7 +50,7 @@ def sweep_learning_rates(
     train_data, validation_data : tuple or tf.data.Dataset
         (x, y) or (x, y, sample_weight) as `fit` takes them, with one row for each example: x and
         y may be lists or dicts of arrays. Or a dataset of such batches, which is gone through
-        once in each epoch, as it comes.
+        once in each epoch, as it comes: if it shuffles, in another order in each training.
     epochs, batch_size : int
         As for Keras's `fit`; a dataset has a batch size of its own.
     seeds : int or sequence of int
