@@ -2,6 +2,7 @@
 
 import copy
 import math
+from numbers import Real
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from lrsweep._experiment import Outcome, own_learning_rate
 from lrsweep._model_checks import directions
 
+SETTINGS = "patience", "min_delta", "baseline", "start_from_epoch", "factor", "cooldown", "min_lr"
 ALLOWED = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
 
 
@@ -30,6 +32,11 @@ def check_callbacks(early_stopping, reduce_on_plateau):
                 f"{name} must be a keras.callbacks.{kind.__name__}, got {_named(callback)}. Other "
                 "callbacks can't follow many copies at once, and are refused"
             )
+        for setting in SETTINGS:
+            value = vars(callback).get(setting, 0)
+            optional = setting == "baseline" and value is None
+            if not optional and (not isinstance(value, Real) or math.isnan(value)):
+                raise ValueError(f"{name} must have a number for {setting}, got {value!r}")
         found.append(callback)
     return found
 

@@ -210,6 +210,14 @@ SWEEP = {
         {"early_stopping": [EarlyStopping()]},
         "early_stopping must be a keras.callbacks.EarlyStopping got refused",
     ),
+    "patience in words": (
+        {"early_stopping": EarlyStopping(patience="3")},
+        "early_stopping must have a number for patience '3'",
+    ),
+    "a difference of nan": (
+        {"reduce_on_plateau": keras.callbacks.ReduceLROnPlateau(min_delta=np.nan)},
+        "reduce_on_plateau must have a number for min_delta nan",
+    ),
     "another callback": (
         {"reduce_on_plateau": keras.callbacks.TerminateOnNaN()},
         "reduce_on_plateau must be a keras.callbacks.ReduceLROnPlateau TerminateOnNaN",
