@@ -10,6 +10,7 @@ PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 CURRENCY = r"[$€£¥]|(?:USD|EUR|GBP|CHF|Fr\.) ?"  # before a number; after one, any unit may stand
 WITH_UNIT = re.compile(rf"(?P<before>{CURRENCY})?\s*(?P<number>[-+]?\d[\d.,' ]*)(?P<after>(\D.*)?)")
 MULTIPLES = {"k": "e3", "K": "e3", "M": "e6", "B": "e9"}  # where plain numbers stand among them
+ODD_MARKS = {"\u00a0": "", "\u202f": "", "\u2212": "-"}  # spaces that don't break, and a long minus
 DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([T ].*)?")
 
 
@@ -49,6 +50,8 @@ def check_text(name, column):
         marks = [(" ", ""), (marks[0][0], MULTIPLES[marks[0][0]]), *marks[1:]]
     if marks and not len(signs):
         _refuse_unit(name, odd.iloc[0], marks)
+    if not marks:
+        _refuse_odd_marks(name, odd)
     signs = signs if marks else odd
     few = signs.nunique() == 1 or len(odd) < len(column) / 2  # or numbers stand among words
     if len(signs) and (marks or len(odd) < len(column)) and few:
@@ -56,6 +59,17 @@ def check_text(name, column):
             f"the column {name} holds numbers and something else, such as {signs.iloc[0]!r}. "
             f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{signs.iloc[0]!r}])"
         )
+
+
+def _refuse_odd_marks(name, texts):
+    """Raise with the replacement if numbers hold a mark that looks like a usual one, and isn't."""
+    for mark, plain in ODD_MARKS.items():
+        found = [it for it in texts if mark in str(it)]
+        if found and all(WITH_UNIT.fullmatch(it.replace(mark, plain).strip()) for it in found):
+            raise ValueError(
+                f"the column {name} holds numbers with the mark {mark!r} in them, such as "
+                f"{found[0]!r}: table[{name!r}] = table[{name!r}].str.replace({mark!r}, {plain!r})"
+            )
 
 
 def _refuse_unit(name, text, marks):

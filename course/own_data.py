@@ -44,7 +44,7 @@ def checked(arrays, targets):
                 f"numbers with pd.get_dummies(x, columns={words[:3]}), and dates with .dt.dayofyear"
             )
         x = x.to_numpy(float) if x.to_numpy().dtype == object else x  # with True and False, too
-    y = _targets(y)
+    y = _targets(y, getattr(x, "shape", ()))
     x = _one_array(x, len(y) if y.ndim else 0)
     _check_no_words(x)
     if x.ndim < 2 or not x.size:
@@ -83,8 +83,8 @@ def _pair(arrays):
     """Return inputs and targets, or say how my_arrays must return them."""
     if any(hasattr(it, "element_spec") for it in (arrays, *_several(arrays))):
         raise ValueError(
-            "my_arrays must return arrays, got a tf.data.Dataset: if it comes in batches, use "
-            "x, y = map(np.concatenate, zip(*dataset.as_numpy_iterator()))"
+            "my_arrays must return arrays, got a tf.data.Dataset: use x, y = map(np.concatenate, "
+            "zip(*dataset.as_numpy_iterator())), with dataset.batch(32) if it comes without batches"
         )
     if len(_several(arrays)) != 2:
         got = f"{len(arrays)} values" if isinstance(arrays, tuple) else type(arrays).__name__
@@ -110,8 +110,15 @@ def _several(values):
     return values if isinstance(values, (tuple, list)) else ()
 
 
-def _targets(y):
-    """Return y as an array, or say what it must be."""
+def _targets(y, shape):
+    """Return y as an array, or say what it must be; `shape` is that of x, if it has one."""
+    parts = {getattr(it, "shape", ())[:1] for it in _several(y)}
+    if isinstance(y, dict) or (shape and parts == {shape[:1]} != {(len(y),)}):
+        raise ValueError(
+            f"y must be one array, got a {type(y).__name__}: the template takes one target for "
+            "each example, so keep one. If each is 0 or 1, set TARGETS = 'labels' and use "
+            f"np.column_stack({'list(y.values())' if isinstance(y, dict) else 'y'})"
+        )
     try:
         return np.asarray(y)
     except ValueError:

@@ -3,6 +3,7 @@
 import numpy as np
 
 EXAMPLES = 64
+ROUNDING = 1e-6  # a softmax of one unit gives 0.99999994 on some processors
 ONE_SIDED = ("relu", "sigmoid", "softmax", "softplus")  # activations that are never negative
 CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 OF_POSITIVE = {
@@ -109,15 +110,30 @@ def _check_words(model, x):
     """Refuse scaled inputs of an `Embedding`, which would cut them to whole numbers."""
     import keras
 
-    inputs = keras.layers.InputLayer
-    layers = [it for it in getattr(model, "layers", []) if not isinstance(it, inputs)]
-    if layers and isinstance(layers[0], keras.layers.Embedding):
-        some = np.asarray(x[:EXAMPLES])
+    for layer in getattr(model, "layers", []):
+        if not isinstance(layer, keras.layers.Embedding):
+            continue
+        some = _arriving(model, layer, np.asarray(x[:EXAMPLES]))
         if (some < 0).any() or (some != np.round(some)).any():
             raise ValueError(
-                "the Embedding needs whole numbers from 0 on, x has numbers from "
-                f"{some.min():.2g} to {some.max():.2g}: let `scaled` return `part`"
+                "the Embedding needs whole numbers from 0 on, it gets numbers from "
+                f"{some.min():.2g} to {some.max():.2g}: let `scaled` return `part`, or, if only "
+                "the first column is for it, np.column_stack([part[:, :1], "
+                "standardise(part[:, 1:], x_train[:, 1:])])"
             )
+
+
+def _arriving(model, layer, x):
+    """Return what a layer gets of x; where Keras can't say, x, unless it has whole columns."""
+    import keras
+
+    if isinstance(model, keras.Sequential) and model.layers[0] is layer:
+        return x
+    try:
+        return np.asarray(keras.Model(model.input, layer.input)(x))
+    except (AttributeError, TypeError, ValueError):
+        whole = ((x >= 0) & (x == np.round(x))).all(axis=0)
+        return np.zeros(1) if whole.any() else x
 
 
 def _check_input(model, x):
@@ -201,7 +217,7 @@ def _check_labels(model, loss, outputs, y, from_logits):
 
 
 def _check_probabilities(outputs, from_logits):
-    if outputs.shape[1] == 1 and (outputs == 1).all():
+    if outputs.shape[1] == 1 and (outputs > 1 - ROUNDING).all():
         raise ValueError(
             "the last layer gives 1 for every example: activation='sigmoid' for one unit, and "
             "inputs that are scaled"

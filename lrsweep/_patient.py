@@ -122,7 +122,7 @@ class Patient:
         if self.own_step:
             raise NotKnown("the model has a train_step of its own, so its loss isn't known")
         if loss is None or not isinstance(y, np.ndarray):
-            raise NotKnown("the loss is none of Keras's own with a single output")
+            raise NotKnown("the loss isn't one of Keras's own, without options, for one output")
         if examples.weights is not None:
             raise NotKnown("the examples are weighted")
         if not evaluates_plainly(self.model, examples, self.batch_size)[0]:

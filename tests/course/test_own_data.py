@@ -98,6 +98,13 @@ REFUSED = {
     ),
     "x and y swapped": (CLASSES, X, "classes", r"shape \(20,\): are x and y swapped"),
     "rows of y": (X, [[1], [0, 1]] * 10, "labels", "y must be one array, and its rows differ"),
+    "two outputs": (X, (CLASSES, X), "numbers", "y must be one array, got a tuple: .*one target"),
+    "named outputs": (
+        X,
+        {"a": CLASSES, "b": CLASSES},
+        "numbers",
+        r"y must be one array, got a dict: .*column_stack\(list\(y\.values\(\)\)\)$",
+    ),
     "days": (X, np.datetime64("2026-01-01") + CLASSES, "numbers", r"datetime64\[D\]: .*y\.min"),
     "spans": (X, CLASSES.astype("timedelta64[s]"), "numbers", r"timedelta64\[s\]: .*y\.min"),
     "several labels": (X, LABELS, "classes", r"shape \(20, 2\).* TARGETS = 'labels'"),
@@ -123,6 +130,7 @@ RETURNED = {
     "three": ((X, CLASSES, 3), "got 3 values"),
     "nothing": (None, "got NoneType"),
     "a data set": (Dataset(), r"got a tf\.data\.Dataset: .*as_numpy_iterator"),
+    "without batches": (Dataset(), r"dataset\.batch\(32\) if it comes without batches"),
     "two data sets": ((Dataset(), Dataset()), r"got a tf\.data\.Dataset"),
     "as Keras's data sets": (((X, CLASSES), (X[:9], CLASSES[:9])), "must return all .*concatenate"),
 }
@@ -254,6 +262,26 @@ def test_numbers_with_a_unit_are_read_by_the_mend(texts, numbers, target):
     exec(re.search(r"table\['a'\] = .*", str(refusal.value))[0], {"table": table})
     assert table["a"].tolist() == [*numbers, numbers[0]]
     check_table(table)
+
+
+ODD_MARKS = {
+    "spaces that do not break": (["5\u202f733,02\u00a0€", "12,5\u00a0€"], [5733.02, 12.5]),
+    "thousands": (["5\u00a0733,02", "1\u00a0012,50"], [5733.02, 1012.5]),
+    "a long minus": (["\u22122.5", "3"], [-2.5, 3]),
+}
+
+
+@pytest.mark.parametrize(("texts", "numbers"), ODD_MARKS.values(), ids=ODD_MARKS)
+def test_numbers_with_marks_that_look_like_others_are_read_by_the_mends(texts, numbers):
+    """They were called words or dates, to be dropped."""
+    table = pd.DataFrame({"a": 10 * texts, "b": range(20)})
+    for _ in range(3):
+        try:
+            check_table(table)
+        except ValueError as refusal:
+            mend = re.search(r"table\['a'\] = .*", str(refusal))[0]
+            exec(mend, {"table": table, "pd": pd})
+    assert table["a"][:2].tolist() == numbers
 
 
 def test_dates_as_target_become_days_by_the_mend():

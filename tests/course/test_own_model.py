@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from course.own_model import _loss, check_outputs, optimizer_in_words
+from utils.data import standardise
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 TWO, THREE, ONE_HOT = np.arange(40) % 2, np.arange(40) % 3, np.eye(3)[np.arange(40) % 3]
@@ -27,6 +28,10 @@ def small_sigmoid(x):
 
 
 small_sigmoid.__name__ = "sigmoid"
+
+
+def nearly_one(x):
+    return keras.ops.full_like(x, 0.99999994)
 
 
 def quantile(y, prediction):
@@ -130,6 +135,7 @@ BAD = {
     "relu for numbers": (1, "relu", "mse", NUMBERS, "relu, never gives a negative"),
     "two units": (2, "softmax", BINARY, TWO, f"wants one unit, the last layer has 2.*'{SPARSE}'"),
     "softmax of one": (1, "softmax", BINARY, TWO, "1 for every example: activation='sigmoid'"),
+    "softmax of one, rounded": (1, nearly_one, BINARY, TWO, "1 for every example: activation="),
     "no sigmoid": (1, None, BINARY, TWO, "takes probabilities, .* activation='sigmoid'"),
     "no softmax": (3, None, SPARSE, THREE, "sum to 1, .*activation='softmax'"),
     "two sigmoid units": (2, "sigmoid", SPARSE, TWO, "sum to 1, .*activation='softmax'"),
@@ -218,6 +224,40 @@ def test_an_embedding_gets_whole_numbers():
             ValueError, match=r"Embedding needs whole .*: let `scaled` return `part`"
         ):
             check_outputs(build, scaled, NUMBERS, "numbers")
+
+
+class OfWords(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.last = keras.layers.Embedding(9, 4), keras.layers.Dense(1)
+
+    def call(self, x):
+        words = keras.layers.Flatten()(self.embedding(x[:, :1]))
+        return self.last(keras.ops.concatenate([words, x[:, 1:]], axis=-1))
+
+
+@pytest.mark.parametrize("functional", [True, False])
+def test_an_embedding_beside_numbers_gets_whole_numbers_by_the_mend(functional):
+    """Whoever did what the message says met the same message again."""
+
+    def build():
+        model = OfWords()
+        if functional:
+            whole = keras.Input((3,))
+            words = keras.layers.Flatten()(keras.layers.Embedding(9, 4)(whole[:, :1]))
+            joined = keras.layers.Concatenate()([words, whole[:, 1:]])
+            model = keras.Model(whole, keras.layers.Dense(1)(joined))
+        model.compile("adam", "mse")
+        return model
+
+    x_train = np.column_stack([np.arange(40) % 9, 5 + 2 * X[:, 1:]])
+    with pytest.raises(ValueError, match="Embedding needs whole") as said:
+        check_outputs(build, standardise(x_train, x_train), NUMBERS, "numbers")
+    mend = str(said.value).partition("first column is for it, ")[2]
+    mended = eval(mend, {"np": np, "standardise": standardise, "part": x_train, "x_train": x_train})
+    assert np.array_equal(mended[:, 0], x_train[:, 0])
+    assert abs(mended[:, 1:].mean()) < 1e-6
+    check_outputs(build, mended, NUMBERS, "numbers")
 
 
 def test_a_schedule_is_named_beside_its_optimizer():
