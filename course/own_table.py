@@ -2,6 +2,8 @@
 
 import re
 
+import pandas as pd
+
 from course.own_columns import check_text, check_variety, check_words
 
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?(\.\d+)?", re.IGNORECASE)  # pandas adds .1 to a double
@@ -65,6 +67,12 @@ def _check_target(table):
 def _check_layout(table):
     """Refuse a table that was read with another separator, or whose columns lack their names."""
     names = list(map(str, table.columns))
+    nameless = [name for name in names if name.startswith("Unnamed: ")]
+    if _has_title(table, names, nameless):
+        raise ValueError(
+            f"the first line, {names[0]!r}, isn't the line of names. If they're in the next one, "
+            "skip it: pd.read_csv(CSV, skiprows=1)"
+        )
     if table.shape[1] < 2 or not len(table):
         raise ValueError(
             f"the table needs rows, and inputs and a target, got {table.shape} with these names: "
@@ -83,14 +91,37 @@ def _check_layout(table):
     if empty:
         raise ValueError(
             f"these columns are empty: {listed(empty)}. Drop them: table = "
-            "table.dropna(axis=1, how='all')"
+            "table.dropna(axis=1, how='all')" + _after_shift(table, empty)
         )
-    nameless = [name for name in names if name.startswith("Unnamed: ")]
     if nameless:
         raise ValueError(
             f"these columns have no name in the file: {listed(nameless)}. A column that only "
             f"numbers the rows must go: table = table.drop(columns={nameless[:3]})"
         )
+
+
+def _has_title(table, names, nameless):
+    """Whether the first line is a title, or tells a spreadsheet the separator."""
+    if not names or nameless[:1] == names[:1]:
+        return False
+    shifted = len(names) == 1 and not _is_counted(table)
+    shifted = shifted and not any(it in names[0] for it in SEPARATORS[:3])  # a title has spaces
+    return shifted or names[0].startswith("sep=") or len(nameless) == len(names) - 1 > 0
+
+
+def _is_counted(table):
+    """Whether the rows are numbered 0, 1, 2, ..., not named by a first column."""
+    return table.index.equals(pd.RangeIndex(len(table)))
+
+
+def _after_shift(table, empty):
+    """Return what else to do if pandas took the first column for names of the rows."""
+    if table.columns[-1] not in empty or _is_counted(table):
+        return ""
+    return (
+        ". But if each line below the first ends with a separator, pandas has moved the columns: "
+        "pd.read_csv(CSV, index_col=False)"
+    )
 
 
 def _separator(line):

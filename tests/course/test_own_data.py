@@ -177,6 +177,14 @@ FILES = {
     "no rows": ("a,y\n", r"got \(0, 2\)"),
     "a comma at the end": ("a,y,\n1,0,\n2,1,\n", "columns are empty: Unnamed: 2.*axis=1"),
     "numbered rows": (",a,y\n0,5,0\n1,6,1\n", "no name in the file: Unnamed: 0.*table.drop"),
+    "a title": (
+        "Report of 2024\na,b,y\n1,0,2\n",
+        "'Report of 2024', isn't.*skiprows=1",
+    ),
+    "a title and commas": ("Report of 2024,,\na,b,y\n1,0,2\n", "line of names.*skiprows=1"),
+    "a line for spreadsheets": ("sep=,\na,y\n1,0\n", "line of names.*skiprows=1"),
+    "commas and semicolons": ("a;b;y\n1,5;2,5;0\n", r"sep=';'.*decimal=','"),
+    "commas below": ("a,b,y\n1,0,2,\n2,3,4,\n", r"columns are empty: y\..*index_col=False"),
     "a sign for gaps": ("a,y\n1,0\n?,1\n", r"column a holds numbers .*'\?'.*na_values=\['\?'\]"),
 }
 
