@@ -195,6 +195,29 @@ def test_lesson_8_the_formula_of_the_floor_is_exact_for_gaussian_inputs(rate):
     assert 0.25 + np.mean(tail) == pytest.approx(floor(rate), rel=0.03)
 
 
+def held_out_on_a_line(examples, rate, seed):
+    """Return the mean held-out loss of a line whose examples come again in each epoch."""
+    random, tail = np.random.default_rng(seed), []
+    x = np.column_stack([random.normal(size=(examples, 20)), np.ones(examples)])
+    noise, off = 0.5 * random.normal(size=examples), np.zeros(21)  # from the true weights
+    for update in range(4000):
+        rows = np.arange(4) + 4 * update % examples
+        off -= rate * 2 / 4 * x[rows].T @ (x[rows] @ off - noise[rows])
+        if update > 2000:
+            tail.append(0.25 + off @ off)
+    return np.mean(tail)
+
+
+def test_lesson_8_our_examples_come_again_which_changes_the_floor_little_a_few_dozen_much():
+    for count, rate, low, high in (
+        (900, 0.06, 0.9, 1.1),
+        (900, 0.006, 0.9, 1.1),
+        (60, 0.006, 1.2, 2),
+    ):
+        losses = [held_out_on_a_line(count, rate, seed) for seed in range(8)]
+        assert low < np.mean(losses) / floor(rate) < high
+
+
 def test_lesson_8_f_was_nearly_half_off_the_floor_with_one_seed():
     """Of seeds 0 to 23, seed 4 was the furthest off."""
     assert 1.35 < patient("F", 4).history["val_loss"][-1] / floor(0.06) < 1.6
