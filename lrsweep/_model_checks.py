@@ -81,6 +81,7 @@ def check_labels(model, examples, name):
     if loss is None or not isinstance(y, np.ndarray):
         return
     if loss in SPARSE:
+        _check_whole(y, loss, name)
         classes = outputs[-1] if outputs and isinstance(outputs[-1], int) else None
         if getattr(model.loss, "ignore_class", None) is not None or classes is None:
             return
@@ -95,6 +96,15 @@ def check_labels(model, examples, name):
         raise ValueError(
             f"labels of {name} must be from {low} to {high} for this model's output and its "
             f"{loss.__name__}, got {y.min()} to {y.max()}"
+        )
+
+
+def _check_whole(y, loss, name):
+    """Refuse classes such as 0.5, of which Keras drops the fraction without a word."""
+    broken = y[np.isfinite(y) & (y % 1 != 0)] if y.dtype.kind == "f" else y[:0]
+    if broken.size:
+        raise ValueError(
+            f"labels of {name} must be whole numbers for {loss.__name__}, got {broken.flat[0]}"
         )
 
 

@@ -45,7 +45,8 @@ def sweep_learning_rates(
         Python, NumPy and Keras have been set.
     learning_rates : array-like of shape (rates,), or None
         Positive floats, rising or falling. They replace the optimizer's own rate. A schedule
-        keeps its shape: it is multiplied so that its largest value is the rate. None: a grid
+        keeps its shape: it is multiplied so that its largest value in this training is the
+        rate; where a warm-up is longer than the training, that is less than its peak. None: a grid
         around what a range test suggests, widened while the best rate is at its end.
     train_data, validation_data : tuple or tf.data.Dataset
         (x, y) or (x, y, sample_weight) as `fit` takes them, with one row for each example: x and
