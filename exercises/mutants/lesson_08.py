@@ -80,6 +80,9 @@ PATIENTS = {
 PATIENTS_RIGHT = {
     "all at once": RIGHT,
     "as lists": _diagnoses("DIAGNOSES[letter] = [cause, test]"),
+    "far below its limit": _diagnoses(
+        'if cause == "too small":\n        DIAGNOSES[letter] = (cause, "limit")'
+    ),
     "by causes": """
 CHECK_OF = {
     cause: test
@@ -273,6 +276,11 @@ BUDGETS = {
         "a little over budget is fine",
         changed(PLAN, ("int(left", "round(left")),
         "no longer fits",
+    ),
+    "whole_minutes": Mutant(
+        "each training has whole minutes",
+        changed(PLAN, ("int(left / (rates * seeds) / (", "int(left // (rates * seeds) / (")),
+        "not to whole minutes",
     ),
     "broken_epochs": Mutant(
         "epochs can be cut", changed(PLAN, ("= int(left", "= (left")), "Whole epochs"

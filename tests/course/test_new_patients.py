@@ -57,7 +57,7 @@ def test_training_is_sgd_with_momentum_at_the_rates_of_its_updates():
 
 def test_causes_checks_and_hints_belong_together():
     assert set(CAUSES) == set(DECISIVE) == set(HINTS) == set(new_patients.KINDS)
-    assert set(DECISIVE.values()) == set(CHECKS)
+    assert {check for checks in DECISIVE.values() for check in checks} == set(CHECKS)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -121,10 +121,20 @@ DECIDES = {  # what the numbers in the decisive check's text are like
 
 
 @pytest.mark.parametrize("cause", DECIDES)
-def test_the_decisive_check_finds_it_and_is_the_only_one(cause):
+def test_the_decisive_check_finds_it_and_no_other_is_named(cause):
     patient = new_patients.KINDS[cause](SEED)
     assert [other for other in CAUSES if patient.has(other)] == [cause]
-    (check,) = (name for name in CHECKS if patient.settled_by(name))
+    check, *others = (name for name in CHECKS if patient.settled_by(name))
+    assert others == (["limit"] if cause == "too small" else [])
     text = patient.examine(check).replace("ten times", "").replace("2/L", "")
     numbers = re.findall(r"[\d.]+(?:e[+-]\d+)?", text.replace(", ", " "))
     assert DECIDES[cause](*map(float, numbers)), text
+
+
+def test_only_a_rate_that_is_too_small_is_a_thousandth_of_its_limit():
+    """So its owner may be told by 2/L, too."""
+    said = {cause: kind(SEED).examine("limit") for cause, kind in new_patients.KINDS.items()}
+    ratios = {cause: float(re.search(r"is (\S+) times", text)[1]) for cause, text in said.items()}
+    assert ratios.pop("too small") < 0.001
+    assert min(ratios.values()) > 0.05
+    assert new_patients.KINDS["too small"](SEED).settled_by("limit")
