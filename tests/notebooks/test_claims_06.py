@@ -17,6 +17,7 @@ from keras.applications.xception import preprocess_input
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from course import quiz
 from course.clothing import load_clothing, load_recorded_sweep
 from course.clothing.features import extract_features
 from lrsweep import sweep_learning_rates
@@ -350,6 +351,27 @@ class OwnCall(keras.Model):
 def test_two_switches_where_training_false_holds(build, counts):
     """The lesson once said that the argument is overridden "when a model is nested"."""
     assert counts_in_fit(build) == counts
+
+
+@pytest.mark.parametrize(("by_hand", "counts"), [(True, True), (False, False)])
+def test_check_yourself_it_counts_on_after_trainable_true_and_not_after_unfreeze(by_hand, counts):
+    """The quiz once said "unfreeze the base", which the lesson's own `unfreeze` does well."""
+
+    def build(norm):
+        inputs, inner = keras.Input((1,)), keras.Input((1,))
+        base = keras.Model(inner, norm(inner))
+        base.trainable = False
+        outputs = keras.layers.Dense(1)(base(inputs, training=False))
+        if by_hand:
+            base.trainable = True
+        else:
+            unfreeze(base)
+        return keras.Model(inputs, outputs)
+
+    assert counts_in_fit(build) == counts
+    asked = [one["question"] for one in quiz.load_questions(STEM)]
+    (about,) = [one for one in asked if "BatchNormalization layers ..." in one]
+    assert "base.trainable = True" in about
 
 
 def test_two_switches_a_frozen_base_with_dropout_gives_other_features_each_time():
