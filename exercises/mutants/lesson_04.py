@@ -542,6 +542,15 @@ RATES = {
         _rates('best("linear to zero")(np.arange(updates + 1))'),
         "the number of rates",
     ),
+    "lesson's_problem": Mutant(
+        "the lesson's noise and start are everybody's",
+        """
+def good_rates(updates):
+    rate, _ = noisy_quadratic.best_initial_rate("linear to zero", updates)
+    return schedules.linear_to_zero(rate, updates)(np.arange(updates))
+""",
+        "the mark",
+    ),
     "lesson's": Mutant(
         "M14: the lesson's best rate for 1000",
         _rates("schedules.linear_to_zero(0.395, updates)(t)"),

@@ -181,6 +181,25 @@ MUTANTS = {
             ),
             says="where the cliff is",
         ),
+        "equal_at_the_edge": Mutant(
+            "if one of several equals is at the edge, the winner is, too",
+            changed(
+                RULE,
+                (
+                    "if rates[winner] in (rates.min(), rates.max())",
+                    "if {rates.min(), rates.max()} & set(rates[equal])",
+                ),
+            ),
+            says="then ask if the winner is at the edge",
+        ),
+        "edge_of_the_first": Mutant(
+            "the first of the best says whether the edge has won",
+            changed(
+                RULE,
+                ("if rates[winner] in", "if rates[np.argmax(scores)] in"),
+            ),
+            says="then ask if the winner is at the edge",
+        ),
         "first_of_equals": Mutant(
             "equal means are a matter of luck",
             changed(
@@ -357,7 +376,33 @@ MUTANTS = {
                     "        average",
                 ),
             ),
-            says="After a nan, too",
+            says="After a loss of inf, too",
+        ),
+        "inf_is_a_number": Mutant(
+            "only a nan is not finite",
+            changed(FINDER, ("not np.isfinite(loss)", "np.isnan(loss)")),
+            says="is not recorded",
+        ),
+        "leaves_at_explosion": Mutant(
+            "what exploded is thrown away, so nothing needs to be put back",
+            changed(
+                FINDER,
+                (
+                    "min(smoothed):\n            break",
+                    "min(smoothed):\n            return rates[: k + 1], np.array(losses), "
+                    "np.array(smoothed)",
+                ),
+            ),
+            says="Where the loss explodes, too",
+        ),
+        "usual_rate": Mutant(
+            "a model's rate is always 0.01",
+            changed(
+                FINDER,
+                ("*optimizer.variables]", "optimizer.iterations, *optimizer.variables[2:]]"),
+                ("    return", "    optimizer.learning_rate = 0.01\n    return"),
+            ),
+            says="the last rate of the ramp",
         ),
         "never_stops": Mutant(
             "the ramp is run to its end",
@@ -466,6 +511,16 @@ MUTANTS = {
     return rates[np.argmin(losses)] / 10, rates[np.argmin(slopes)]
 """,
             says="nothing to suggest",
+        ),
+        "first_step": Mutant(
+            "a loss that rises at first never falls",
+            SUGGEST
+            + """    if losses[1] > losses[0]:
+        raise ValueError
+    slopes = np.gradient(losses, np.log(rates))
+    return rates[np.argmin(losses)] / 10, rates[np.argmin(slopes)]
+""",
+            says="It rose at first",
         ),
         "any_fall": Mutant(
             "M12: where the loss falls at all, there's something to suggest",
