@@ -211,6 +211,15 @@ MUTANTS = {
             _regime('if p < 0:\n        return "ascent"', one="abs(p - 1) < 0.001"),
             says="tolerance is too wide",
         ),
+        "numpys_tolerance": Mutant(
+            "what np.isclose calls close is within 1e-9",
+            _regime(
+                'import numpy as np\n\n    if p < 0:\n        return "ascent"',
+                one="np.isclose(p, 1)",
+                two="np.isclose(p, 2)",
+            ),
+            says="tolerance is too wide",
+        ),
         "no_bounce": Mutant(
             "at the limit a run diverges",
             _regime('if p < 0:\n        return "ascent"', two="False"),
@@ -305,6 +314,30 @@ MUTANTS = {
     return math.inf
 """,
             says="A slow run arrives, too",
+        ),
+        "gives_up_late": Mutant(
+            "what takes more than 1000 updates never arrives",
+            STEPS
+            + """    distance, factor = abs(start), abs(1 - learning_rate * curvature)
+    for count in range(1001):
+        if distance <= tolerance:
+            return count
+        distance = factor * distance
+    return math.inf
+""",
+            says="A slow run arrives, too",
+        ),
+        "recursive": Mutant(
+            "a function may call itself as often as a run has updates",
+            STEPS
+            + """    if abs(start) <= tolerance:
+        return 0
+    if not 0 < learning_rate * curvature < 2:
+        return math.inf
+    then = (1 - learning_rate * curvature) * start
+    return 1 + steps_to(tolerance, learning_rate, curvature, then)
+""",
+            crashes=True,
         ),
         "rounded_down": Mutant(
             "off by one: rounds down",
@@ -499,19 +532,19 @@ ALTERNATIVES = {
     },
     "answer_4": {
         "formula": COUNT,
+        "counts_with_signs": STEPS
+        + """    if abs(start) > tolerance and not 0 < learning_rate * curvature < 2:
+        return math.inf
+    x, count = start, 0
+    while abs(x) > tolerance:
+        x, count = x - learning_rate * curvature * x, count + 1
+    return count
+""",
         "vectorised": "import numpy as np\n\n\n"
         + STEPS
         + """    distances = abs(start) * abs(1 - learning_rate * curvature) ** np.arange(10_000.0)
     there = np.flatnonzero(distances <= tolerance)
     return there[0] if len(there) else np.inf
-""",
-        "recursive": STEPS
-        + """    if abs(start) <= tolerance:
-        return 0
-    if not 0 < learning_rate * curvature < 2:
-        return math.inf
-    then = (1 - learning_rate * curvature) * start
-    return 1 + steps_to(tolerance, learning_rate, curvature, then)
 """,
     },
 }

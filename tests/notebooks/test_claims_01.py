@@ -356,6 +356,8 @@ VISIBLE = [  # wrong answers that the student's own checks, not only the hidden 
     (1, "answer_4", "zero_for_one_step"),
     (1, "answer_4", "already_there"),
     (1, "answer_4", "strictly_below"),
+    (1, "answer_4", "gives_up_late"),
+    (1, "answer_4", "recursive"),
     (2, "answer_1", "fixed_names"),
     (2, "answer_1", "flattened"),
     (2, "answer_2", "builds_the_hessian"),
