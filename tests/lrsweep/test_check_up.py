@@ -337,6 +337,8 @@ def test_a_model_for_one_size_of_batches():
         labels = np.unique(one.train.y, return_counts=True)[1] / len(one.train)
         assert one.guess == pytest.approx(-np.sum(labels * np.log(labels)))
         assert one.activity is not None
+
+
 def test_a_loss_of_keras_with_an_option_is_still_called_one():
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     examples = X[:120], np.eye(3)[Y[:120]]

@@ -176,6 +176,7 @@ SWEEP = {
     "dataset of single examples": (
         {"train_data": dataset(X, Y).unbatch(), "validation_data": dataset(X, Y).unbatch()},
         "train_data must give batches single examples batch(32)",
+    ),
     "half a class": (
         {"train_data": (X, Y / 2)},
         "labels of train_data must be whole numbers sparse_categorical_crossentropy got 0.5",
