@@ -366,16 +366,28 @@ def _plain(thing):
         return repr(thing)
     if isinstance(thing, (np.ndarray, np.generic)) or _is_tensor(thing):
         return _hash([np.asarray(thing)])
+    thing = _unwrapped(thing)
     if inspect.isroutine(thing) or inspect.isclass(thing):
         return _source(thing)
     if isinstance(thing, functools.partial):
         return [_plain(it) for it in (thing.func, thing.args, thing.keywords)]
+    held = [it for it in getattr(thing, "__dict__", {}).values() if callable(it) and _is_own(it)]
+    return [*_config(thing), *_own(thing), *map(_own, held)]
+
+
+def _unwrapped(thing):
+    """Return the function within a `tf.function`."""
+    return getattr(thing, "python_function", thing)
+
+
+def _config(thing):
+    """Return an object's kind, and what it says of its settings."""
     settings = {}
     with contextlib.suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a lambda
         settings = thing.get_config()  # which not every model, loss or metric has
-    held = [it for it in getattr(thing, "__dict__", {}).values() if callable(it) and _is_own(it)]
-    return [type(thing).__name__, _plain(settings), *_own(thing), *map(_own, held)]
+    unsaid = getattr(thing, "_fn_kwargs", {})  # of which Huber keeps its delta to itself
+    return [type(thing).__name__, _plain(settings), _numbers(unsaid)]
 
 
 def _own(thing, known=()):
@@ -383,23 +395,32 @@ def _own(thing, known=()):
     if inspect.isroutine(thing) or inspect.isclass(thing):
         return _source(thing, known)
     if isinstance(thing, functools.partial):
-        return [_own(thing.func, known), _numbers(dict(enumerate(thing.args))), *_given(thing)]
-    if not _is_own(thing) or any(thing is it for it in known):
+        given = dict(enumerate(thing.args)) | thing.keywords
+        return [_own(thing.func, known), _numbers({str(name): it for name, it in given.items()})]
+    if not _is_own(thing):
         return []
-    known = [*known, thing]
+    return [_source(type(thing), known), _numbers(_given(thing))]
+
+
+def _given(thing):
+    """Return the attributes that an object got when it was made, or later from outside.
+
+    Not those that its methods change, nor what Keras writes on it.
+    """
     first, later = set(), set()
     for method in _methods(type(thing)):
         (first if method.__name__ == "__init__" else later).update(_names(method, "STORE_ATTR"))
-    given = {name: it for name, it in vars(thing).items() if name in first - later}
-    return [_source(type(thing), known), _numbers(given)]
+    held = getattr(thing, "__dict__", {})
+    outside = {name for name in held if name[0] != "_"} - _written_by_keras(type(thing))
+    return {name: held[name] for name in sorted((first | outside) - later) if name in held}
 
 
-def _given(function):
-    """Return the values that a function's arguments have beforehand, as far as they're numbers."""
-    if isinstance(function, functools.partial):
-        return [_numbers(function.keywords)]
-    beforehand = dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
-    return [_numbers(beforehand)] if beforehand else []
+@functools.cache
+def _written_by_keras(kind):
+    """Return the names of attributes that methods of Keras's classes write."""
+    theirs = [it for it in kind.__mro__ if it.__module__.partition(".")[0] in GIVEN]
+    methods = [part for it in theirs for part in vars(it).values() if inspect.isfunction(part)]
+    return frozenset(name for method in methods for name in _names(method, "STORE_ATTR"))
 
 
 def _is_own(thing):
@@ -425,17 +446,22 @@ def _names(function, kind):
 
 
 def _numbers(things):
-    return {name: _plain(it) for name, it in things.items() if _is_number(it)}
+    return {name: _number(it) for name, it in things.items() if _is_number(it)}
+
+
+def _number(thing):
+    """Return a number or text, or a list or dict of them, as what JSON can hold."""
+    if isinstance(thing, dict):
+        return {str(key): _number(it) for key, it in thing.items()}
+    return [_number(it) for it in thing] if isinstance(thing, (list, tuple)) else _plain(thing)
 
 
 def _is_number(thing):
     """Tell whether something is a number, a text or an array, or a list, set or dict of them."""
-    if isinstance(thing, (list, tuple, set, frozenset)):
-        return all(map(_is_number, thing))
-    if isinstance(thing, dict):
-        return all(it is None or _is_number(it) for it in thing.values())
+    if isinstance(thing, (list, tuple, set, frozenset, dict)):
+        return all(map(_is_number, thing.values() if isinstance(thing, dict) else thing))
     numbers = int, float, complex, str, bytes, bool, np.generic, np.ndarray
-    return isinstance(thing, numbers) or _is_tensor(thing)
+    return thing is None or isinstance(thing, numbers) or _is_tensor(thing)
 
 
 def _is_tensor(thing):
@@ -446,33 +472,51 @@ def _is_tensor(thing):
 def _source(thing, known=()):
     """Return the code of a function or class, and the numbers and texts that it takes elsewhere.
 
-    Also those of the functions beside it that it calls, and of the classes that a class comes
-    from, as far as they aren't Keras's.
+    Also those of the functions, classes and objects beside it that it uses, and of the classes
+    that a class comes from, as far as they aren't Keras's.
     """
+    if any(thing is it for it in known):
+        return []
     if inspect.isclass(thing):
         own = [it for it in thing.__mro__ if it.__module__.partition(".")[0] not in GIVEN]
-        parts = (_source(part, known)[1:] for part in _methods(thing) if part not in known)
-        return [*map(_code, own or [thing]), *parts]
+        methods, known = _methods(thing), [*known, thing]
+        written = {name for method in methods for name in _names(method, "STORE_ATTR")}
+        held = [{n: it for n, it in vars(kind).items() if n[0] != "_"} for kind in own]
+        held = [_numbers({n: it for n, it in each.items() if n not in written}) for each in held]
+        return [*map(_code, own or [thing]), held, *(_source(it, known)[1:] for it in methods)]
     function = getattr(thing, "__func__", thing)
     if not isinstance(function, types.FunctionType):
         return [_code(thing)]
-    read = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
-    with contextlib.suppress(ValueError):  # a place that is still empty
-        read |= inspect.getclosurevars(function).nonlocals
-    if _fills(function):
-        read = {name: it for name, it in read.items() if not isinstance(it, (dict, set))}
-    beside = [it for _, it in sorted(read.items()) if isinstance(it, types.FunctionType)]
+    taken, module = _taken(function), function.__module__
+    beside = [it for _, it in sorted(taken.items()) if getattr(it, "__module__", "") == module]
+    beside = [it for it in beside if isinstance(it, (types.FunctionType, type))]
+    beside = [it for it in beside if not any(it is other for other in [*known, function])]
     known = [*known, function]
-    beside = [it for it in beside if it.__module__ == function.__module__ and it not in known]
-    held = [getattr(thing, "__self__", None), *(read[name] for name in sorted(read))]
-    held = [it for it in held if _holds_numbers(it)]
+    objects = [thing.__self__] if inspect.ismethod(thing) else []
+    objects += [it for _, it in sorted(taken.items()) if not isinstance(it, types.FunctionType)]
     return [
         _code(thing),
-        _numbers(read),
-        *_given(function),
-        *(_source(it, [*known, *beside]) for it in beside),
-        *(_own(it, [*known, *beside]) for it in held),
+        _numbers(taken),
+        *(_source(it, [*known, *(other for other in beside if other is not it)]) for it in beside),
+        *(_object(it, module, known) for it in objects),
     ]
+
+
+def _taken(function):
+    """Return what a function takes from elsewhere, by name."""
+    taken = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
+    with contextlib.suppress(ValueError):  # a place that is still empty
+        taken |= inspect.getclosurevars(function).nonlocals
+    if _fills(function):
+        taken = {name: it for name, it in taken.items() if not isinstance(it, (dict, set))}
+    for name, it in list(taken.items()):
+        if inspect.ismodule(it) and it.__name__.partition(".")[0] not in GIVEN:
+            read = _names(function, "LOAD_ATTR") & vars(it).keys()
+            taken |= {f"{name}.{one}": vars(it)[one] for one in read}
+    defaults = dict(enumerate(function.__defaults__ or ()))
+    taken |= {f"default {place}": it for place, it in defaults.items()}
+    taken |= (function.__kwdefaults__ or {}) | vars(function)
+    return {str(name): _unwrapped(it) for name, it in taken.items()}
 
 
 def _fills(function):
@@ -481,10 +525,16 @@ def _fills(function):
     return bool(_names(function, "STORE_SUBSCR") or called & {"add", "setdefault", "update"})
 
 
-def _holds_numbers(thing):
-    """Tell whether something is an object of a class of the user's, which may be called or read."""
-    simple = inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing)
-    return thing is not None and not simple and not _is_number(thing) and _is_own(thing)
+def _object(thing, module, known):
+    """Return what tells an object that a function of a module uses from others, if it's known."""
+    kind = type(thing)
+    if isinstance(thing, types.SimpleNamespace) or kind.__module__ == module:
+        return (
+            _own(thing, known) if not any(kind is it for it in known) else _numbers(_given(thing))
+        )
+    if _is_own(thing) or isinstance(thing, (type, keras.Layer, keras.Variable)):
+        return []
+    return _config(thing) if hasattr(thing, "get_config") else []
 
 
 def _builder(build_model):

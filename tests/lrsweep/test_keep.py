@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from concurrent.futures import Executor, Future
 
 import keras
@@ -857,10 +858,6 @@ def share_of(held, key=None):
     return share
 
 
-def through(function):
-    return lambda y_true, y_pred: function(y_true, y_pred)
-
-
 MAKERS = {  # from a limit that no output is near to a metric
     "a default": share_by_default,
     "a keyword's default": share_by_keyword,
@@ -900,6 +897,123 @@ def test_an_object_that_knows_itself_is_described():
     share = Share(limit=0.97)
     share.again = through(share)
     assert "limit" in _keep._text(share)
+
+
+class Capped(keras.losses.Loss):
+    """A loss whose limit is set from outside."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.minimum(own_loss(y_true, y_pred), self.most)
+
+    def other(self, y_true, y_pred):
+        return self.call(y_true, y_pred) * 2
+
+
+class Counts(Capped):
+    def call(self, y_true, y_pred):
+        self.asked = getattr(self, "asked", 0) + 1
+        return super().call(y_true, y_pred)
+
+
+class CappedByClass(Capped):
+    most = 1.0
+
+
+class HiddenLoss:
+    def __call__(self, y_true, y_pred):
+        return keras.ops.minimum(own_loss(y_true, y_pred), self.most)
+
+
+def given(thing, **attributes):
+    vars(thing).update(attributes)
+    return thing
+
+
+def of_its_own(most):
+    def loss(y_true, y_pred):
+        return keras.ops.minimum(own_loss(y_true, y_pred), loss.most)
+
+    return given(loss, most=most)
+
+
+def by_default(most):
+    def loss(y_true, y_pred, most=most):
+        return keras.ops.minimum(own_loss(y_true, y_pred), most)
+
+    return loss
+
+
+def from_settings(settings, read):
+    def loss(y_true, y_pred):
+        return keras.ops.minimum(own_loss(y_true, y_pred), read(settings))
+
+    return loss
+
+
+def through(inner):
+    def loss(y_true, y_pred):
+        return inner(y_true, y_pred) * 2
+
+    return loss
+
+
+def of_its_class(most):
+    CappedByClass.most = most
+    return CappedByClass()
+
+
+SETTINGS = types.ModuleType("settings_of_the_script")
+
+
+def from_module(y_true, y_pred):
+    return keras.ops.minimum(own_loss(y_true, y_pred), SETTINGS.most)
+
+
+FROM_OUTSIDE = {
+    "tf.function": lambda most: tf.function(limited(most)),
+    "loss": lambda most: given(Capped(), most=most),
+    "object": lambda most: given(HiddenLoss(), most=most),
+    "layer": lambda most: given(Hidden(), factor=most),
+    "method": lambda most: given(Capped(), most=most).other,
+    "function": of_its_own,
+    "class": of_its_class,
+    "default": by_default,
+    "dict": lambda most: from_settings({"name": most}, lambda it: it["name"]),
+    "namespace": lambda most: from_settings(types.SimpleNamespace(a=most), lambda it: it.a),
+    "module": lambda most: given(SETTINGS, most=most) and from_module,
+    "loss in a loss": lambda most: through(given(Capped(), most=most)),
+    "Keras's loss": keras.losses.Huber,
+    "Keras's loss in a loss": lambda most: through(keras.losses.Huber(most)),
+}
+
+
+@pytest.mark.parametrize("name", FROM_OUTSIDE)
+def test_a_number_from_outside_is_part_of_the_description(name):
+    one, again, other = (_keep._text(FROM_OUTSIDE[name](most)) for most in (7.0, 7.0, 7.001))
+    assert one == again
+    assert one != other
+
+
+def test_what_a_loss_counts_is_no_part_of_the_description():
+    counts, before = given(Counts(), most=7.0), _keep._text(given(Counts(), most=7.0))
+    counts(*(np.zeros(shape) for shape in (2, (2, 3))))
+    assert counts.asked == 1
+    assert _keep._text(counts) == before
+
+
+def test_objects_and_functions_that_use_each_other_are_described():
+    loss = given(Capped(), most=1.0)
+
+    class Own(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return loss(y_true, y_pred) + back(y_true, y_pred)
+
+    def back(y_true, y_pred):
+        return other(y_true, y_pred)
+
+    other = Own()
+    assert "back" in _keep._text(other)
+    assert "back" in _keep._text(back)
 
 
 def test_the_order_of_a_set_of_names_is_no_part_of_the_description(monkeypatch):
