@@ -11,6 +11,7 @@ OF_POSITIVE = {
     "MeanSquaredLogarithmicError": "mean_squared_logarithmic_error",
     "MeanAbsolutePercentageError": "mean_absolute_percentage_error",
 }
+OF_ANOTHER_MEAN = ("mape", "msle", *(it.lower() for it in OF_POSITIVE))
 OF_NUMBERS = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
@@ -42,6 +43,7 @@ def check_outputs(build_model, x, y, targets):
     model = build_model()
     _check_words(model, x)
     loss, from_logits = _loss(model)
+    _check_metrics(model, targets, from_logits and loss == "binary_crossentropy")
     if loss is None:
         return
     _check_input(model, x)
@@ -104,6 +106,44 @@ def _loss(model):
     name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
     name = name if known or getattr(keras.losses, str(name), None) is loss else None
     return name, getattr(loss, "from_logits", False)
+
+
+def _check_metrics(model, targets, of_logits):
+    """Refuse metrics that would put numbers into the report that mean something else."""
+    for metric in _metrics(model):
+        given = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
+        name = (given or type(metric).__name__).lower().replace("_", "")
+        limit = getattr(metric, "threshold", 0.5)
+        if found := _misleading(name, targets, of_logits and limit == 0.5, of_logits):
+            raise ValueError(f"the metric {given or type(metric).__name__} {found}")
+
+
+def _misleading(name, targets, half_of_logits, of_logits):
+    """Return what a metric would measure, and which to take, or None if it suits the targets."""
+    accuracy, at_0 = name in ("accuracy", "acc"), "keras.metrics.BinaryAccuracy(threshold=0)"
+    if targets == "numbers" and name in OF_ANOTHER_MEAN:
+        return (
+            "wants the targets as they were, and here they are shifted to mean 0: take 'mae', "
+            "which times their unit is in yours"
+        )
+    if targets == "numbers" and accuracy:
+        return "is for classes: take 'mae'"
+    if targets == "labels" and (accuracy or name == "categoricalaccuracy"):
+        return (
+            "asks only which of an example's labels has the largest output: to count the labels "
+            f"that are right, take {at_0 if of_logits else repr('binary_accuracy')}"
+        )
+    if half_of_logits and (accuracy or name == "binaryaccuracy"):
+        return f"takes outputs above 0.5 for a 1, and logits those above 0: take {at_0}"
+    return None
+
+
+def _metrics(model):
+    """Return the metrics that a model is compiled with, as they were given."""
+    import keras
+
+    given = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    return [it for it in keras.tree.flatten(given) if it is not None]
 
 
 def _check_words(model, x):

@@ -106,6 +106,76 @@ def test_the_function_itself_is_asked_for():
         check_outputs(compiled(1, None, "mse"), X, NUMBERS, "numbers")
 
 
+METRICS = {
+    "per cent of numbers": ("numbers", None, "mape", "mean 0: take 'mae'"),
+    "the same as a class": (
+        "numbers",
+        None,
+        keras.metrics.MeanAbsolutePercentageError(),
+        "mean 0: take 'mae'",
+    ),
+    "the same as a function": (
+        "numbers",
+        None,
+        keras.metrics.mean_squared_logarithmic_error,
+        "mean 0: take 'mae'",
+    ),
+    "hits of numbers": ("numbers", None, "accuracy", "is for classes: take 'mae'"),
+    "largest of labels": ("labels", "sigmoid", "accuracy", "right, take 'binary_accuracy'"),
+    "labels' logits": ("labels", None, "acc", r"right, take .*BinaryAccuracy\(threshold=0\)"),
+    "logits": ("classes", None, "accuracy", r"above 0\.5 .*BinaryAccuracy\(threshold=0\)"),
+    "logits, as a class": (
+        "classes",
+        None,
+        keras.metrics.BinaryAccuracy(),
+        r"above 0\.5 .*BinaryAccuracy\(threshold=0\)",
+    ),
+}
+
+
+def with_metric(targets, activation, metric):
+    y, loss = {
+        "numbers": (NUMBERS, "mse"),
+        "labels": (LABELS, keras.losses.BinaryCrossentropy(from_logits=activation is None)),
+        "classes": (TWO, keras.losses.BinaryCrossentropy(from_logits=activation is None)),
+    }[targets]
+
+    def build():
+        model = compiled(3 if targets == "labels" else 1, activation, loss)
+        model.compile("adam", loss, metrics=[metric])
+        return model
+
+    check_outputs(build, X, y, targets)
+
+
+@pytest.mark.parametrize(("targets", "last", "metric", "words"), METRICS.values(), ids=METRICS)
+def test_a_metric_that_would_mean_something_else_is_refused(targets, last, metric, words):
+    """The report gave a number of that name, and nobody asked what it was."""
+    with pytest.raises(ValueError, match=words):
+        with_metric(targets, last, metric)
+
+
+def test_keras_accuracy_of_labels_and_logits_is_what_the_messages_say():
+    given = LABELS.astype("float32"), np.random.default_rng(1).random((40, 3), "float32")
+    for y, outputs in (given, (TWO[:, None].astype("float32"), given[1][:, :1])):
+        model = keras.Sequential([keras.Input(y.shape[1:]), keras.layers.Identity()])
+        model.compile(loss="mse", metrics=["accuracy"])
+        _, measured = model.evaluate(outputs, y, verbose=0)
+        largest, half = outputs.argmax(axis=1) == y.argmax(axis=1), (outputs > 0.5) == y
+        assert measured == pytest.approx(np.mean(largest if y.shape[1] > 1 else half))
+        assert abs(measured - np.mean((outputs > 0) == y)) > 0.01
+
+
+def test_metrics_that_mean_what_they_say_pass():
+    whole = keras.metrics.BinaryAccuracy(threshold=0)
+    for metric in ("mae", keras.metrics.R2Score(), lambda y, prediction: prediction):
+        with_metric("numbers", None, metric)
+    for targets in ("labels", "classes"):
+        with_metric(targets, None, whole)
+        with_metric(targets, "sigmoid", "binary_accuracy")
+    with_metric("classes", "sigmoid", "accuracy")
+
+
 def test_what_the_check_up_refuses_in_words_is_left_to_it():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     check_outputs(lambda: model, X, NUMBERS, "numbers")  # not compiled
