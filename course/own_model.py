@@ -124,7 +124,7 @@ def _misleading(name, targets, half_of_logits, of_logits):
     if targets == "numbers" and name in OF_ANOTHER_MEAN:
         return (
             "wants the targets as they were, and here they are shifted to mean 0: take 'mae', "
-            "which times their unit is in yours"
+            "and multiply it by the number that the report divides the targets by"
         )
     if targets == "numbers" and accuracy:
         return "is for classes: take 'mae'"
