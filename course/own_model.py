@@ -3,6 +3,7 @@
 import numpy as np
 
 EXAMPLES = 64
+PAIRED = 12  # examples whose losses are taken one by one
 ROUNDING = 1e-6  # a softmax of one unit gives 0.99999994 on some processors
 ONE_SIDED = ("relu", "sigmoid", "softmax", "softplus")  # activations that are never negative
 CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
@@ -45,6 +46,7 @@ def check_outputs(build_model, x, y, targets):
     loss, from_logits = _loss(model)
     _check_metrics(model, targets, from_logits and loss == "binary_crossentropy")
     if loss is None:
+        _check_pairs(model, x, y)
         return
     _check_input(model, x)
     outputs = model(x[:EXAMPLES], training=False)
@@ -106,6 +108,31 @@ def _loss(model):
     name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
     name = name if known or getattr(keras.losses, str(name), None) is loss else None
     return name, getattr(loss, "from_logits", False)
+
+
+def _check_pairs(model, x, y):
+    """Refuse a loss that compares each target with the outputs of all examples."""
+    try:
+        outputs = model(x[:PAIRED], training=False)
+        if y.ndim > 1 or tuple(outputs.shape[1:]) != (1,):
+            return
+        flat, column = (_apart(model, it, outputs) for it in (y[:PAIRED], y[:PAIRED, None]))
+    except Exception:  # what a loss of the reader's own raises, the check-up will raise
+        return
+    if flat and not column:
+        raise ValueError(
+            "your loss compares each target with the outputs of all examples, since y_true has "
+            "the shape (examples,), and y_pred (examples, 1): begin it with "
+            "y_true = keras.ops.reshape(y_true, keras.ops.shape(y_pred))"
+        )
+
+
+def _apart(model, y, outputs):
+    """Tell whether a batch's loss differs from the mean of its examples' losses."""
+    rows = [slice(it, it + 1) for it in range(len(y))]
+    singles = [float(model.compute_loss(y=y[row], y_pred=outputs[row])) for row in rows]
+    whole = float(model.compute_loss(y=y, y_pred=outputs))
+    return not np.isclose(whole, np.mean(singles), rtol=1e-3)
 
 
 def _check_metrics(model, targets, of_logits):

@@ -106,6 +106,26 @@ def test_the_function_itself_is_asked_for():
         check_outputs(compiled(1, None, "mse"), X, NUMBERS, "numbers")
 
 
+class Pinball(keras.losses.Loss):
+    def __init__(self, mended):
+        super().__init__()
+        self.mended = mended
+
+    def call(self, y_true, y_pred):
+        if self.mended:
+            y_true = keras.ops.reshape(y_true, keras.ops.shape(y_pred))
+        error = keras.ops.cast(y_true, y_pred.dtype) - y_pred
+        return keras.ops.mean(keras.ops.maximum(0.8 * error, -0.2 * error), axis=-1)
+
+
+def test_a_loss_that_pairs_each_target_with_all_outputs_is_refused():
+    """Keras spreads y of shape (n,) against (n, 1): the model learnt a constant, in silence."""
+    with pytest.raises(ValueError, match=r"all examples, .*begin it with y_true = keras\.ops\.re"):
+        check_outputs(lambda: compiled(1, None, Pinball(mended=False)), X, NUMBERS, "numbers")
+    check_outputs(lambda: compiled(1, None, Pinball(mended=True)), X, NUMBERS, "numbers")
+    check_outputs(lambda: compiled(3, None, Pinball(mended=False)), X, NUMBERS, "numbers")
+
+
 METRICS = {
     "per cent of numbers": ("numbers", None, "mape", "mean 0: take 'mae'"),
     "the same as a class": (
