@@ -546,6 +546,14 @@ def left_over(schedule, updates, weight_decay):
 """,
         "one by one",
     ),
+    "all_at_once": Mutant(
+        "every schedule takes an array",
+        """
+def left_over(schedule, updates, weight_decay):
+    return np.prod(1 - schedule(np.arange(updates)) * weight_decay)
+""",
+        "call it for each update",
+    ),
     "class_decay": Mutant(
         "the class's decay in place of the argument", changed(LEFT, ("* weight_decay", "* DECAY"))
     ),
