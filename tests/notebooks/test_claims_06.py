@@ -307,6 +307,24 @@ def test_the_head_obeys_lesson_2_it_does_not_fly_apart_below_1_over_decay(garmen
     assert largest[102.0][1] > 100 * largest[102.0][0]
 
 
+def test_from_symptom_to_cure_fewer_epochs_do_not_help_where_one_is_too_many(garments):
+    """The row once offered "or fewer epochs" for any huge validation loss."""
+    _, (train, validation) = garments
+    keras.utils.set_random_seed(0)
+    model = build_head(256, 10, 0.3)
+    kept = model.fit(*train, epochs=10, validation_data=validation, verbose=0).history
+    assert kept["val_accuracy"][-1] > 0.7
+    assert min(kept["val_loss"]) > 3 * 0.62  # three times that of the best rate, at any epoch
+    recorded = load_recorded_sweep()
+    losses = dict(zip(recorded.learning_rates, recorded.metrics["val_loss"][:, 0]))
+    assert losses[0.1].min() == losses[0.1][0] > 6  # lowest after one epoch, and huge
+    assert losses[0.01].argmin() < 5  # there they would have helped
+    assert losses[0.01].min() < 0.8
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    texts = "".join(cell.source for cell in notebook.cells)
+    assert "a smaller rate; fewer epochs if the loss was low early on" in texts
+
+
 # --- fine-tuning ------------------------------------------------------------------------------
 
 
