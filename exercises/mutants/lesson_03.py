@@ -270,6 +270,13 @@ def adam_step(state, slope, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-
         "the mean of |g| as direction", _adam(m="beta_1 * m + (1 - beta_1) * abs(slope)")
     ),
     "fixed_betas": Mutant("beta_1 written as a number", _adam(m="0.9 * m + 0.1 * slope")),
+    "fixed_beta_2": Mutant(
+        "beta_2 written as a number",
+        _adam("np.sqrt(1 - 0.999**t) / (1 - beta_1**t)", v="0.999 * v + 0.001 * slope**2"),
+    ),
+    "fixed_epsilon": Mutant(
+        "epsilon written as a number", _adam(change="-rate * m / (np.sqrt(v) + 1e-7)")
+    ),
 }
 ADAM_RIGHT = {
     "a function for the means": """
