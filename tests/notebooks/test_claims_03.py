@@ -68,7 +68,7 @@ def test_lesson_3_at_0001_it_crawls_at_01_it_falls_at_1_it_jumps_at_2_5_it_never
     assert np.all(ups[0.1] == 0)
     assert np.sum(ups[1.0] > 0) >= 9  # of 12 seeds
     assert not np.any(curves[2.5][-1] < 2.2)
-    assert np.any(np.isnan(curves[2.5][-1])), "'or the loss at 2.5 became nan' has to stay"
+    assert np.any(np.isnan(curves[2.5][-1])), "'or the loss became nan' has to stay"
     dead_at_last = np.sum(curves[1.0][-1] > 2)
     assert 0 < dead_at_last < 12, "'with this seed' has to stay"
 
