@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import time
+import warnings
 import zipfile
 
 import marking_class as pupils
@@ -909,6 +910,31 @@ def test_what_tools_take_away_costs_nothing(room, released, kind):
     result = restore.restored(restore.read(content), *restore.structure(*texts))
     assert "anna" in pupils.cell(result, "free_text").source
     assert "\r" not in "".join(it.source for it in result.cells)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_how_an_editor_stores_letters_costs_nothing(room, released, encoding):
+    content = released[2]("Zo\u00eb \u03b7").decode().encode(encoding)
+    assert lessons.lesson_of(room, content) == LESSON.number
+    texts = released[0].read_text(encoding="utf-8"), released[1]
+    result = restore.restored(restore.read(content), *restore.structure(*texts))
+    assert "Zo\u00eb \u03b7" in pupils.cell(result, "free_text").source
+
+
+def test_letters_that_an_editor_has_changed_are_told_in_words(room, released):
+    content = released[2]("anna X").replace(b"anna X", b"\xe4nna")
+    with pytest.raises(lessons.NoNotebook, match="neither as UTF-8 nor as UTF-16"):
+        lessons.lesson_of(room, content)
+    with pytest.raises(RuntimeError, match="neither as UTF-8 nor as UTF-16"):
+        restore.read(content)
+
+
+def test_two_cells_of_one_id_are_no_warning_on_the_screen(released):
+    nb = json.loads(released[2]("anna"))
+    for cell in nb["cells"]:
+        cell["id"] = "same"
+    with warnings.catch_warnings(action="error"):
+        assert len(restore.read(json.dumps(nb).encode()).cells) == len(nb["cells"])
 
 
 def test_half_a_letter_costs_nothing(room, released):

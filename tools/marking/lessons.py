@@ -86,7 +86,7 @@ def _all_texts(path, changed):
 def _read(content):
     """Return the texts of a file's cells, and the names that they have or had."""
     try:
-        cells = cells_of(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
+        cells = cells_of(text_of(content))
         texts, names = set(), set()
         for cell in cells[:CELLS]:
             source = cell.get("source", "")
@@ -98,6 +98,26 @@ def _read(content):
     except Exception as error:
         raise NoNotebook(f"{type(error).__name__}: {str(error)[:100]}") from None
     return frozenset(texts), frozenset(names)
+
+
+def text_of(content):
+    """Return the text of a notebook's file, which an editor may have stored as UTF-16.
+
+    Raises
+    ------
+    NoNotebook
+        If it is stored in another way.
+
+    Examples
+    --------
+    >>> text_of("{}".encode("utf-16")), text_of("{}".encode("utf-8-sig"))
+    ('{}', '{}')
+    """
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        why = "its letters are stored neither as UTF-8 nor as UTF-16"
+        raise NoNotebook(f"{why}: an editor has changed them") from None
 
 
 def cells_of(text):

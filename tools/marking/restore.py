@@ -3,6 +3,7 @@
 import codecs
 import copy
 import json
+import warnings
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
@@ -52,13 +53,13 @@ def read(content):
     if content.startswith(b"TOO LARGE "):
         size = int(content.split()[2]) / 1e6
         raise RuntimeError(f"the file has {size:.0f} MB; a notebook may have 10")
-    text = content.removeprefix(codecs.BOM_UTF8)
-    if not text.strip():
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise RuntimeError("the file is empty")
     try:
-        text = text.decode("utf-8")
+        text = lessons.text_of(content)
         why = _too_much(lessons.cells_of(text))
-        nb = None if why else nbformat.reads(_with_metadata(text), as_version=4)
+        with warnings.catch_warnings(action="ignore"):  # such as of two cells of one id
+            nb = None if why else nbformat.reads(_with_metadata(text), as_version=4)
     except Exception as error:
         words = str(error).strip().split("\n")[0][:200]
         raise RuntimeError(f"the file is no notebook, or is damaged ({words})") from None
