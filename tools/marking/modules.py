@@ -7,6 +7,7 @@ from .names import FUNCTIONS, defined_in, dumped, left_behind, tree_of, unparsed
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
+SHOWS = ("dir", "help", "print", "type")  # what may be asked of a whole module
 SETTINGS = "pandas.options.display."  # how many rows of a table are shown
 
 
@@ -61,6 +62,8 @@ def borrowed(own, given, tests):
     []
     >>> borrowed(["descent.count(1)"], given, ["with check():\\n    descent.count(1)"])
     []
+    >>> borrowed(["d = descent"], given, ["descent.count(1)"])
+    ['descent']
     """
     trees = [list(map(tree_of, cells)) for cells in (own, given, tests)]
     known = _imported(trees[1] + trees[2])
@@ -70,11 +73,25 @@ def borrowed(own, given, tests):
     }  # fmt: skip
     theirs = {_dotted(it) for tree in trees[2] for it in ast.walk(tree)}
     copied = {dumped(it) for tree in trees[2] for it in ast.walk(tree) if _is_simple(it)}
-    mine = {_dotted(it) for tree in trees[0] for it in _not_copied(tree, copied)}
+    parts = [it for tree in trees[0] for it in _not_copied(tree, copied)]
+    mine = set(map(_dotted, parts))
     lines = [line for text in given for line in text.split("\n") if "import " not in line]
     parents = {it.split(".")[0] for it in theirs if "." in it}
-    both = {it for it in mine & theirs - parents if it.split(".")[0] in course}
-    return sorted(it for it in both if not any(it in line for line in lines))
+    hidden = {
+        it for it in theirs - parents
+        if it.split(".")[0] in course and not any(it in line for line in lines)
+    }  # fmt: skip
+    whole = {it.split(".")[0] for it in hidden if "." in it} & _whole(parts)
+    return sorted(mine & hidden | whole)
+
+
+def _whole(parts):
+    """Return the names that are used as they are, such as in `d = descent`, and not only shown."""
+    begun = {id(it.value) for it in parts if isinstance(it, ast.Attribute)}
+    calls = [it for it in parts if isinstance(it, ast.Call) and unparsed(it.func) in SHOWS]
+    shown = {id(argument) for it in calls for argument in it.args}
+    names = [it for it in parts if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)]
+    return {it.id for it in names if id(it) not in begun | shown}
 
 
 def _is_simple(node):
