@@ -534,6 +534,9 @@ def test_keras_is_the_same_by_way_of_tensorflow(code, named):
         ("f = lambda rate: descent.count(rate)", ["descent.count"]),
         ("class F:\n    wanted = descent.count(rate)", ["descent.count"]),
         ("wanted = descent.count(rate)\nf = descent.count", ["descent.count"]),
+        ("d = descent\ndef f(rate):\n    return d.count(rate)", ["descent"]),
+        ("f = getattr(descent, 'co' + 'unt')", ["descent"]),
+        ("print(dir(descent))\nhelp(descent)\ndescent.path(1)", []),
     ],
 )
 def test_a_test_that_was_copied_or_merged_borrows_nothing(code, named):
@@ -590,6 +593,9 @@ def test_an_output_is_changed_from_its_own_cell_only():
     assert len(nb.cells[1].outputs) == 1
 
 
+OWN = "a cell of the student's own"
+
+
 def test_a_time_out_is_shown_as_one():
     nb = pupils.assignment(setup_cell())
     error = {"ename": "CellTimeoutError", "evalue": "", "traceback": [f"{checks.TIMED_OUT} x"]}
@@ -597,6 +603,27 @@ def test_a_time_out_is_shown_as_one():
     released = nbformat.v4.new_notebook(cells=copy.deepcopy(nb.cells))
     feedback.HideTests().preprocess(nb, {"released": released})
     assert pupils.cell(nb, "test_2b").outputs[0].traceback == [checks.TIMED_OUT]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "notes"),
+    [
+        ("given", "ImportError: no Keras", ["given ended with ImportError"]),
+        ("given", "CellTimeoutError: stopped", ["given was stopped after 60 seconds"]),
+        ("test_1a", "CellTimeoutError: stopped", ["test_1a was stopped after 60 seconds"]),
+        ("test_1a", "AssertionError: Uphill!", []),
+        ("extra-0", "CellTimeoutError: stopped", [f"{OWN} was stopped after 60 seconds"]),
+        ("extra-0", "NameError: x", []),
+    ],
+)
+def test_what_did_not_come_to_its_end_is_noted(name, said, notes):
+    """Where a given cell was stopped, tests fail whatever the answers are."""
+    nb = pupils.assignment(setup_cell())
+    nb.cells.insert(2, nbformat.v4.new_code_cell("x", id="extra-0"))
+    ename, _, evalue = said.partition(": ")
+    error = nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=[said])
+    pupils.cell(nb, name).outputs = [error]
+    assert checks.stopped(nb, 60) == notes
 
 
 def test_what_was_printed_is_one_text_whenever_it_was_sent():

@@ -402,6 +402,24 @@ def test_a_cell_that_stops_late_costs_nothing_but_its_own_points(assigned, tmp_p
     assert row["status"] == "needs marking"
 
 
+def test_what_was_given_is_never_stopped_before_its_submission(tmp_path):
+    """Importing Keras takes long on a busy computer; no answer is right where it was stopped."""
+    setup = f"import time\ntime.sleep(6)\n{pupils.QUICK}"
+    room = Classroom(tmp_path / "class")
+    room.assign(pupils.write_assignment(tmp_path / "given", setup), 7)
+    nb = nbformat.read(room.file("release", LESSON), as_version=4)
+    pupils.answer(nb, {**pupils.RIGHT, "answer_2": "def limit(c):\n    while True: pass"})
+    path = room.file("submitted", LESSON, "anna")
+    path.parent.mkdir(parents=True)
+    nbformat.write(nb, path)
+    assert run.mark(room, LESSON, "sandboxed", seconds=4) == {"anna": ""}
+    (row,) = marks.rows(room, LESSON)
+    assert [row[name] for name in ("test_1a", "test_2a", "test_2b")] == [2, 0, 0]
+    for name in ("test_2a", "test_2b"):
+        assert f"{name} was stopped after 4 seconds" in row["notes"]
+    assert "setup" not in row["notes"]
+
+
 def test_the_filter_of_system_calls_is_whole():
     for machine in filter.ARCHITECTURES:
         program = filter.program(machine)

@@ -1,8 +1,9 @@
 """Which checks a submission failed: what the report counts, to see which mistake is abroad."""
 
 import re
+from itertools import takewhile
 
-from nbgrader.utils import is_grade
+from nbgrader.utils import is_grade, is_solution
 
 BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -31,6 +32,47 @@ def failed(nb):
                     found[cell.metadata.nbgrader.grade_id] = list(_said(out, cell.source))
                     break
     return found
+
+
+def stopped(nb, seconds):
+    """Return a sentence for each cell that did not come to its end and is needed by others.
+
+    These are cells that took too long, and given ones, before all answers, with an error.
+
+    Parameters
+    ----------
+    nb : NotebookNode
+        A notebook that was run.
+    seconds : int
+        What a cell may take.
+
+    Returns
+    -------
+    list of str
+    """
+    code = [it for it in nb.cells if it.cell_type == "code"]
+    begin = list(takewhile(lambda it: not is_solution(it), code))
+    found = [f"{_name(it)} was stopped after {seconds} seconds" for it in code if _late(it)]
+    for it in begin:
+        if _is_given(it) and not _late(it):
+            found += [f"{it.id} ended with {out.ename[:40]}" for out in _errors(it)[:1]]
+    return found
+
+
+def _name(cell):
+    return "a cell of the student's own" if cell.id.startswith("extra-") else cell.id
+
+
+def _is_given(cell):
+    return not (is_grade(cell) or cell.id.startswith("extra-"))
+
+
+def _errors(cell):
+    return [out for out in cell.outputs if out.output_type == "error"]
+
+
+def _late(cell):
+    return any("".join(out.traceback[:1]).startswith(TIMED_OUT) for out in _errors(cell))
 
 
 def _said(out, source):
