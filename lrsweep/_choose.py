@@ -13,6 +13,7 @@ OTHERS = 10  # rates, the next best ones, that say how much luck there is
 AT_LEAST = 3  # rates that say so, even where fewer are better than a constant answer
 QUIET = 0.75  # share of them that counts: one noisy rate must not widen the plateau
 FAILED = 20  # times the scatter of two rates that a third one's doesn't count from
+LOUD = 5  # times the others' median scatter from which on a lowest mean is asked whether it's luck
 CLEARLY = 2.75  # standard errors that a ratio must be above 1 to count: 95 % with five seeds
 SURE = 0.95  # how often the whole of a flat region is to be found
 LOSSES = ("loss", "val_loss")  # always the smaller, the better: training makes them small
@@ -24,7 +25,8 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     """Choose the learning rate in the middle of those that are as good as the best.
 
     For each rate, the metric at the end of training is averaged over the seeds. A rate at which
-    the metric is not a finite number with some seed is left out. Around the rate with the best
+    the metric is not a finite number with some seed is left out, and so is one whose mean may be
+    the best by luck alone. Around the rate with the best
     mean, those that luck alone could have put behind it form the plateau, and the choice is the
     rate nearest to the plateau's (geometric) middle that is better than a constant answer. Of two
     that are equally near, it's the better. See the notes for what luck can do.
@@ -70,6 +72,11 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     there are only two seeds.) So one rate with a wide error bar does not widen the plateau; a rate
     at which one seed failed is behind by more than the others' scatter allows, and ends it.
 
+    A mean is more easily the best by luck where single trainings scatter a lot, as beyond the
+    cliff. So with three seeds or more, the best rate is left out if it scatters more than 5 times
+    as much as the median one of those that s is measured on, and isn't ahead of the best one that
+    doesn't by 2.75 of that difference's own standard errors.
+
     Large losses often scatter more than small ones, in proportion to their size. So where the
     metric is to be small and never negative, as most losses are, logarithms are compared in the
     same way: a rate whose ratio to the best one is larger than luck makes it ends the plateau,
@@ -112,8 +119,11 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
         raise ValueError("the sweep must be complete to choose from it, this one was interrupted")
     table = _Table(result, metric, sign)
     best, tie = table.best()
-    said = table.words(best)
     chance = result.chance.get(metric)
+    guess = math.inf if chance is None else sign * chance
+    if not table.alike:
+        best = table.leave_out_lucky(best, guess)
+    said = table.words(best)
     error = table.standard_error(best)
     if chance is not None and table.means[best] + np.nan_to_num(error) >= sign * chance:
         raise ValueError(
@@ -121,7 +131,6 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
             f"the best is {table.rates[best]:.3g} with {said}"
         )
     _check_not_at_the_end(table.rates, best, said)
-    guess = math.inf if chance is None else sign * chance
     ratios = sign == 1
     low, high = (best, best) if table.alike else _plateau(table.costs, best, guess, ratios)
     chosen = _middle(table, low, high, guess)
@@ -191,7 +200,7 @@ class _Table:
         self.costs = np.where(usable[:, None], costs, np.nan)
         self.means = np.where(usable, costs.mean(axis=1), np.inf)
         self.seeds = costs.shape[1]
-        self.alike = self._why_alike()
+        self.alike, self.lucky = self._why_alike(), []
 
     def best(self):
         """Return the place of the best rate, and words on how a tie was broken."""
@@ -210,6 +219,25 @@ class _Table:
             f"{len(tied)} learning rates share the best {self.metric}, {value:.4g}: "
             f"{_listed(self.rates[tied])}. {self.rates[best]:.3g} is {why}."
         )
+
+    def leave_out_lucky(self, best, guess):
+        """Leave out rates whose means may be the best by luck alone; return the best of the others.
+
+        Their costs and means become those of rates that are not usable.
+        """
+        near = _near(self.means, best, guess)
+        own = np.sqrt(_variances(self.costs[near]))
+        loud = own > LOUD * np.median(own)
+        if self.seeds < 3 or not np.median(own) > 0 or not loud[0]:
+            return best
+        steady = [place for place, it in zip(near, loud) if not it]
+        for place in near[: int(np.argmin(loud))]:  # up to the first steady one
+            ahead = self.costs[steady[0]] - self.costs[place]
+            if ahead.mean() > CLEARLY * ahead.std(ddof=1) / math.sqrt(self.seeds):
+                return place
+            self.lucky.append((self.rates[place], self.words(place)))
+            self.costs[place], self.means[place] = np.nan, np.inf
+        return steady[0]
 
     def standard_error(self, place):
         """Return the standard error of a rate's mean, nan if nobody knows it."""
@@ -269,12 +297,7 @@ def _plateau(costs, best, guess=math.inf, ratios=True):
         Whether costs are compared by their ratios, too.
     """
     means = np.where(np.isnan(costs[:, 0]), np.inf, costs.mean(axis=1))
-    others = np.argsort(np.where(np.arange(len(means)) == best, -np.inf, means), kind="stable")
-    near = [
-        place
-        for number, place in enumerate(others[: OTHERS + 1])
-        if np.isfinite(means[place]) and (number < AT_LEAST or means[place] < guess)
-    ]
+    near = _near(means, best, guess)
     seeds = costs.shape[1]
     error, behind = _scatter(costs[near]) / math.sqrt(seeds), means - means[best]
     logs = _logarithms(costs) if ratios else np.zeros_like(costs)
@@ -300,6 +323,16 @@ def _plateau(costs, best, guess=math.inf, ratios=True):
         low, high = min(low, nearest), max(high, nearest)
 
 
+def _near(means, best, guess):
+    """Return the places of the best rate and of those next best that say how much luck there is."""
+    others = np.argsort(np.where(np.arange(len(means)) == best, -np.inf, means), kind="stable")
+    return [
+        place
+        for number, place in enumerate(others[: OTHERS + 1])
+        if np.isfinite(means[place]) and (number < AT_LEAST or means[place] < guess)
+    ]
+
+
 def _logarithms(costs):
     """Return the costs' logarithms, 0 counting as the smallest above it.
 
@@ -310,6 +343,14 @@ def _logarithms(costs):
     return np.log(np.maximum(costs, costs[costs > 0].min()))
 
 
+def _variances(costs):
+    """Return each rate's variance of single trainings, without what a seed gives to all rates."""
+    left = costs - costs.mean(axis=-1, keepdims=True)
+    left = left - np.median(left, axis=-2, keepdims=True)  # what the seed gives to all
+    left = left - left.mean(axis=-1, keepdims=True)
+    return (left**2).sum(axis=-1) / (costs.shape[-1] - 1)
+
+
 def _scatter(costs):
     """Return the standard deviation of single trainings that is not the rate's nor the seed's.
 
@@ -317,10 +358,7 @@ def _scatter(costs):
     ----------
     costs : array of shape (..., rates, seeds)
     """
-    left = costs - costs.mean(axis=-1, keepdims=True)
-    left = left - np.median(left, axis=-2, keepdims=True)  # what the seed gives to all
-    left = left - left.mean(axis=-1, keepdims=True)
-    variances = np.sort((left**2).sum(axis=-1) / (costs.shape[-1] - 1), axis=-1)
+    variances = np.sort(_variances(costs), axis=-1)
     quiet = max(1, math.ceil(QUIET * variances.shape[-1]))
     mean = variances[..., :quiet].mean(axis=-1)
     if variances.shape[-1] == 3 and costs.shape[-1] > 2:  # of which three quarters are all
@@ -371,6 +409,11 @@ def _explain(table, best, tie, low, high, chosen):
     """Return the choice in words."""
     rates, said = table.rates, table.words(best)
     lines = [tie] if tie else []
+    for rate, words in table.lucky:
+        lines.append(
+            f"{rate:.3g} has {words}, but scatters more than {LOUD} times as much as most, and "
+            "isn't clearly better than the best that doesn't: left out."
+        )
     if table.alike:
         end = "." if table.seeds == 1 else "?"
         lines.append(f"{rates[best]:.3g} has the best {said}, {table.alike}{end}")
@@ -407,6 +450,8 @@ def _explain_neighbours(table, best):
     sides = np.array([best - 1, best + 1])
     lost = table.rates[sides[~np.isfinite(table.means[sides])]]
     none = f"no finite {table.metric} with some seed"
+    if table.lucky and len(lost):
+        return "Seed by seed, those next to it are further behind than luck puts them, or left out."
     if len(lost) == 2:
         return f"By itself: the rates next to it, {_listed(lost)}, have {none}."
     if len(lost) == 0:

@@ -369,8 +369,8 @@ class Choice:
     learning_rate : float
         The one nearest to the middle of the plateau that is better than a constant answer.
     best, mean, standard_error : float
-        The rate with the best mean over the seeds, that mean, and its standard error (nan
-        with a single seed, or where all seeds gave identical numbers).
+        The rate with the best mean over the seeds, of those that aren't left out, that mean, and
+        its standard error (nan with a single seed, or where all seeds gave identical numbers).
     plateau : tuple of two floats
         The smallest and the largest of the rates around the best that luck alone could have put
         behind it, see `choose_learning_rate`; the best rate twice if there are no others.
