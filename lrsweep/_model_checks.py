@@ -226,10 +226,11 @@ def evaluates_plainly(model, examples, batch_size):
             return False, False
     x = tf.nest.map_structure(tf.convert_to_tensor, examples.rows(slice(0, batch_size))[0])
     training = {"training": False} if model._call_has_training_arg else {}
-    with contextlib.suppress(Exception), keras.StatelessScope(collect_losses=True):
+    regularized = any(getattr(it, "regularizer", None) for it in model.trainable_variables)
+    with contextlib.suppress(Exception), keras.StatelessScope(collect_losses=True) as scope:
         outputs = tf.nest.flatten(model(x, **training))
         masked = any(getattr(it, "_keras_mask", None) is not None for it in outputs)
-        return not masked, bool(model.losses)
+        return not masked, regularized or bool(scope.losses)
     return False, False
 
 

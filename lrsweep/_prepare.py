@@ -139,9 +139,9 @@ def prepare(
     own_code = not all_of_keras(model)
     check_traces(model, model.train_step, probe.train_step, train, own_code)
     check_traces(model, model.test_step, probe.test_step, validation, own_code)
+    _check_last_batches(probe)
     with in_words("the model fails on the data", train, tf.errors.OpError):
         names, held_out_names = _first_update(probe, first)
-    _check_last_batches(probe)
     for name, step, part in (
         ("train_data", probe.train_step, train),
         ("validation_data", probe.test_step, validation),
