@@ -371,6 +371,22 @@ def test_moodle_writes_the_group_before_the_name(room, of, tmp_path):
     assert len(result.unclear) == 2
 
 
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_groups_file_is_each_members_under_the_name_it_was_given_out_with(
+    room, of, tmp_path, known
+):
+    """A platform's name says whose a file is, and in a group's file that is the group."""
+    if known:
+        roster.take(room, ROSTER)
+    plain, theirs = "exercises_01.ipynb", "Group A_7_assignsubmission_file_exercises_01.ipynb"
+    for name, members in ((theirs, set()), (plain, {"zoe", "bert"})):
+        files = {f"{it}/{name}": of("both") for it in ("zoe", "bert")}
+        result = collecting.collect(handed_in(tmp_path / name, files), room, LESSON)
+        assert {*result.done} & {"zoe", "bert"} == members
+    page = (ROOT / "exercises" / "README.md").read_text(encoding="utf-8")
+    assert "under the name that it was given out with (`exercises_01.ipynb`, not the" in page
+
+
 @pytest.mark.parametrize(("group", "known"), [("Anna", 0), ("G", 0), ("G", 1)])
 def test_a_first_name_with_a_hyphen_is_no_group(room, of, tmp_path, group, known):
     """A stranger called Anna-Lena is not Lena; a group is what several have, or the roster."""
