@@ -325,7 +325,7 @@ MUTANTS = {
                 FINDER,
                 ("*optimizer.variables]", "optimizer.iterations, *optimizer.variables[2:]]"),
             ),
-            says="the last rate of the ramp",
+            says="put its own back",
         ),
         "count_left": Mutant(
             "M16: the count of updates does not matter",
@@ -402,7 +402,7 @@ MUTANTS = {
                 ("*optimizer.variables]", "optimizer.iterations, *optimizer.variables[2:]]"),
                 ("    return", "    optimizer.learning_rate = 0.01\n    return"),
             ),
-            says="the last rate of the ramp",
+            says="put its own back",
         ),
         "never_stops": Mutant(
             "the ramp is run to its end",
