@@ -536,6 +536,12 @@ def test_keras_is_the_same_by_way_of_tensorflow(code, named):
         ("wanted = descent.count(rate)\nf = descent.count", ["descent.count"]),
         ("d = descent\ndef f(rate):\n    return d.count(rate)", ["descent"]),
         ("f = getattr(descent, 'co' + 'unt')", ["descent"]),
+        ("def f(x):\n    descent = 2 * x\n    return x - descent", []),
+        ("def f(x, descent):\n    return lambda: x - descent", []),
+        ("print([descent + 1 for descent in [1, 2]])", []),
+        ("def f(x, descent=descent):\n    return descent.count(x)", ["descent", "descent.count"]),
+        ("[d.count(1) for descent in [descent] for d in [descent]]", ["descent"]),
+        ("def f():\n    global descent\n    return descent", ["descent"]),
         ("print(dir(descent))\nhelp(descent)\ndescent.path(1)", []),
     ],
 )

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from .names import FUNCTIONS, defined_in, dumped, left_behind, tree_of, unparsed
+from .names import FUNCTIONS, defined_in, dumped, left_behind, private, tree_of, unparsed
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
@@ -81,17 +81,22 @@ def borrowed(own, given, tests):
         it for it in theirs - parents
         if it.split(".")[0] in course and not any(it in line for line in lines)
     }  # fmt: skip
-    whole = {it.split(".")[0] for it in hidden if "." in it} & _whole(parts)
+    whole = {it.split(".")[0] for it in hidden if "." in it} & _whole(
+        parts, set().union(*map(private, trees[0]))
+    )
     return sorted(mine & hidden | whole)
 
 
-def _whole(parts):
-    """Return the names that are used as they are, such as in `d = descent`, and not only shown."""
+def _whole(parts, others):
+    """Return the names that are used as they are, such as in `d = descent`, and not only shown.
+
+    `others` are the ids of names that mean something else in their function.
+    """
     begun = {id(it.value) for it in parts if isinstance(it, ast.Attribute)}
     calls = [it for it in parts if isinstance(it, ast.Call) and unparsed(it.func) in SHOWS]
     shown = {id(argument) for it in calls for argument in it.args}
     names = [it for it in parts if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)]
-    return {it.id for it in names if id(it) not in begun | shown}
+    return {it.id for it in names if id(it) not in begun | shown | others}
 
 
 def _is_simple(node):

@@ -253,6 +253,39 @@ def _local(function):
     return arguments | (left_behind(body) - given)
 
 
+def private(tree):
+    """Return the ids of the names that are a function's, or a comprehension's, own.
+
+    Examples
+    --------
+    >>> code = tree_of("def f(a, b=c):\\n    d = a\\n    return [e for e in d], g\\nd = 1")
+    >>> ids = private(code)
+    >>> sorted({it.id for it in ast.walk(code) if id(it) in ids})
+    ['a', 'd', 'e']
+    """
+    found, waiting = set(), [(tree, frozenset())]
+    while waiting:
+        it, local = waiting.pop()
+        if isinstance(it, ast.Name) and it.id in local:
+            found.add(id(it))
+        inside, names = [], set()
+        if isinstance(it, FUNCTIONS):
+            inside, names = it.body if isinstance(it.body, list) else [it.body], _local(it)
+        elif isinstance(it, HALF_CLOSED):
+            first, *rest = it.generators
+            targets = [part for each in it.generators for part in ast.walk(each.target)]
+            names = {part.id for part in targets if isinstance(part, ast.Name)}
+            parts = [getattr(it, name, None) for name in ("elt", "key", "value")]
+            inside = [first.target, *first.ifs, *rest, *filter(None, parts)]
+            waiting.append((first.iter, local))  # which is looked up outside
+        known = {id(part) for part in inside}
+        waiting += [(part, local | names) for part in inside]
+        if not isinstance(it, HALF_CLOSED):
+            outside = [part for part in ast.iter_child_nodes(it) if id(part) not in known]
+            waiting += [(part, local) for part in outside]
+    return found
+
+
 def _first(node):
     """Return the name with which an expression such as a.b[c] begins."""
     while isinstance(node, (ast.Subscript, ast.Attribute)):
