@@ -68,7 +68,8 @@ def _refuse_odd_marks(name, texts):
         if found and all(WITH_UNIT.fullmatch(it.replace(mark, plain).strip()) for it in found):
             raise ValueError(
                 f"the column {name} holds numbers with the mark {mark!r} in them, such as "
-                f"{found[0]!r}: table[{name!r}] = table[{name!r}].str.replace({mark!r}, {plain!r})"
+                f"{found[0]!r}: table[{name!r}] = table[{name!r}].replace({mark!r}, {plain!r}, "
+                "regex=True)"
             )
 
 
@@ -103,6 +104,8 @@ def _marks(texts):
         return []
     units = {(it["before"] or "", it["after"]) for it in found}
     numbers = [it["number"].strip() for it in found]
+    if any(re.match(r"[\u00a0\u202f]\d", after) for _, after in units):
+        return []  # thousands, no unit
     if len(units) > 1 or units == {("", "")} or (read := _read_as(numbers)) is None:
         return []
     return [(unit, "") for unit in units.pop() if unit] + read

@@ -104,9 +104,20 @@ def _has_title(table, names, nameless):
     """Whether the first line is a title, or tells a spreadsheet the separator."""
     if not names or nameless[:1] == names[:1]:
         return False
+    if names[0].startswith("sep="):
+        return True
     shifted = len(names) == 1 and not _is_counted(table)
     shifted = shifted and not any(it in names[0] for it in SEPARATORS[:3])  # a title has spaces
-    return shifted or names[0].startswith("sep=") or len(nameless) == len(names) - 1 > 0
+    return (shifted or len(nameless) == len(names) - 1 > 0) and _has_names_below(table)
+
+
+def _has_names_below(table):
+    """Whether the first row holds nothing but words, as a line of names does."""
+    if not len(table) or any(name is not None for name in table.index.names):
+        return False
+    before = table.index[0] if isinstance(table.index[0], tuple) else (table.index[0],)
+    row = [*(() if _is_counted(table) else before), *table.iloc[0]]
+    return all(isinstance(it, str) and re.search(r"[^\W\d]", it) for it in row)
 
 
 def _is_counted(table):

@@ -272,10 +272,29 @@ def test_numbers_with_a_unit_are_read_by_the_mend(texts, numbers, target):
     check_table(table)
 
 
+NO_TITLE = {
+    "rows named": (pd.DataFrame({"y": [1, 2]}, index=pd.Index([5, 6], name="a")), "(2, 1)"),
+    "rows named by words": (pd.DataFrame({"y": [1, 2]}, index=["anna", "ben"]), "(2, 1)"),
+    "rows dropped": (pd.DataFrame({"y": [1, 2, 3]})[1:], "(2, 1)"),
+    "decimal commas": (pd.read_csv(io.StringIO("a b y\n1,5 2 0\n")), r"sep='\\s+'"),
+    "a name is missing": (pd.read_csv(io.StringIO("a,\n1,2\n")), "no name in the file"),
+}
+
+
+@pytest.mark.parametrize(("table", "words"), NO_TITLE.values(), ids=NO_TITLE)
+def test_a_line_of_names_is_not_called_a_title(table, words):
+    """Who skipped it lost the names, and was told that the first line held numbers."""
+    with pytest.raises(ValueError, match=re.escape(words)) as refusal:
+        check_table(table)
+    assert "skiprows" not in str(refusal.value)
+
+
 ODD_MARKS = {
     "spaces that do not break": (["5\u202f733,02\u00a0€", "12,5\u00a0€"], [5733.02, 12.5]),
     "thousands": (["5\u00a0733,02", "1\u00a0012,50"], [5733.02, 1012.5]),
     "a long minus": (["\u22122.5", "3"], [-2.5, 3]),
+    "whole thousands": (["1\u00a0000", "2\u00a0000"], [1000, 2000]),
+    "beside numbers, as from a spreadsheet": (["\u22122.5", 3], [-2.5, 3]),
 }
 
 
