@@ -44,7 +44,9 @@ def check_outputs(build_model, x, y, targets):
     model = build_model()
     _check_words(model, x)
     loss, from_logits = _loss(model)
-    _check_metrics(model, targets, from_logits and loss == "binary_crossentropy")
+    kind = loss or type(getattr(model, "loss", None)).__name__
+    several = y.ndim == 2 and y.shape[1] > 1
+    _check_metrics(model, targets, several, from_logits and "binary" in kind.lower())
     if loss is None:
         _check_pairs(model, x, y)
         return
@@ -117,9 +119,10 @@ def _check_pairs(model, x, y):
         if y.ndim > 1 or tuple(outputs.shape[1:]) != (1,):
             return
         flat, column = (_apart(model, it, outputs) for it in (y[:PAIRED], y[:PAIRED, None]))
+        paired = flat and not column and _is_of_all_pairs(model, y[:PAIRED], outputs)
     except Exception:  # what a loss of the reader's own raises, the check-up will raise
         return
-    if flat and not column:
+    if paired:
         raise ValueError(
             "your loss compares each target with the outputs of all examples, since y_true has "
             "the shape (examples,), and y_pred (examples, 1): begin it with "
@@ -135,18 +138,28 @@ def _apart(model, y, outputs):
     return not np.isclose(whole, np.mean(singles), rtol=1e-3)
 
 
-def _check_metrics(model, targets, of_logits):
-    """Refuse metrics that would put numbers into the report that mean something else."""
+def _is_of_all_pairs(model, y, outputs):
+    """Tell whether a batch's loss is the mean over all pairs of a target and an output."""
+    turned = [np.roll(y, it)[:, None] for it in range(len(y))]
+    pairs = [float(model.compute_loss(y=it, y_pred=outputs)) for it in turned]
+    return np.isclose(float(model.compute_loss(y=y, y_pred=outputs)), np.mean(pairs), rtol=1e-3)
+
+
+def _check_metrics(model, targets, several, of_logits):
+    """Refuse metrics of Keras that would put numbers into the report that mean something else."""
     for metric in _metrics(model):
         given = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
-        name = (given or type(metric).__name__).lower().replace("_", "")
+        name = given or type(metric).__name__
+        if not isinstance(metric, str) and not str(metric.__module__).startswith("keras."):
+            continue  # one of the reader's own may measure anything
         limit = getattr(metric, "threshold", 0.5)
-        if found := _misleading(name, targets, of_logits and limit == 0.5, of_logits):
-            raise ValueError(f"the metric {given or type(metric).__name__} {found}")
+        if found := _misleading(name, targets, several, of_logits and limit == 0.5, of_logits):
+            raise ValueError(f"the metric {name} {found}")
 
 
-def _misleading(name, targets, half_of_logits, of_logits):
+def _misleading(name, targets, several, half_of_logits, of_logits):
     """Return what a metric would measure, and which to take, or None if it suits the targets."""
+    name = name.lower().replace("_", "")
     accuracy, at_0 = name in ("accuracy", "acc"), "keras.metrics.BinaryAccuracy(threshold=0)"
     if targets == "numbers" and name in OF_ANOTHER_MEAN:
         return (
@@ -155,12 +168,12 @@ def _misleading(name, targets, half_of_logits, of_logits):
         )
     if targets == "numbers" and accuracy:
         return "is for classes: take 'mae'"
-    if targets == "labels" and (accuracy or name == "categoricalaccuracy"):
+    if targets == "labels" and ((accuracy and several) or name == "categoricalaccuracy"):
         return (
             "asks only which of an example's labels has the largest output: to count the labels "
             f"that are right, take {at_0 if of_logits else repr('binary_accuracy')}"
         )
-    if half_of_logits and (accuracy or name == "binaryaccuracy"):
+    if half_of_logits and ((accuracy and not several) or name == "binaryaccuracy"):
         return f"takes outputs above 0.5 for a 1, and logits those above 0: take {at_0}"
     return None
 
@@ -191,16 +204,20 @@ def _check_words(model, x):
 
 
 def _arriving(model, layer, x):
-    """Return what a layer gets of x; where Keras can't say, x, unless it has whole columns."""
+    """Return what a layer gets of x; where Keras can't say, x if it is first, and has no words."""
     import keras
 
-    if isinstance(model, keras.Sequential) and model.layers[0] is layer:
-        return x
+    layers = [it for it in model.layers if not isinstance(it, keras.layers.InputLayer)]
     try:
-        return np.asarray(keras.Model(model.input, layer.input)(x))
-    except (AttributeError, TypeError, ValueError):
+        if isinstance(model, keras.Sequential):
+            if layers[0] is layer:
+                return x
+            model.build(x.shape)
+        given = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+        return np.asarray(keras.Model(given, layer.input)(x))
+    except Exception:  # such as of a model with a `call` of its own
         whole = ((x >= 0) & (x == np.round(x))).all(axis=0)
-        return np.zeros(1) if whole.any() else x
+        return np.zeros(1) if layers[0] is not layer or whole.any() else x
 
 
 def _check_input(model, x):

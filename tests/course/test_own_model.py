@@ -126,6 +126,18 @@ def test_a_loss_that_pairs_each_target_with_all_outputs_is_refused():
     check_outputs(lambda: compiled(3, None, Pinball(mended=False)), X, NUMBERS, "numbers")
 
 
+class Correlation(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        y, z = (it - keras.ops.mean(it) for it in (keras.ops.cast(y_true, "float32"), y_pred[:, 0]))
+        size = keras.ops.sqrt(keras.ops.sum(y * y) * keras.ops.sum(z * z) + 1e-6)
+        return 1 - keras.ops.sum(y * z) / size
+
+
+def test_a_loss_that_a_single_example_does_not_have_is_not_refused():
+    """A batch's correlation pairs no target with all outputs; with columns it would."""
+    check_outputs(lambda: compiled(1, None, Correlation()), X, NUMBERS, "numbers")
+
+
 METRICS = {
     "per cent of numbers": ("numbers", None, "mape", "mean 0: take 'mae'"),
     "the same as a class": (
@@ -194,6 +206,41 @@ def test_metrics_that_mean_what_they_say_pass():
         with_metric(targets, None, whole)
         with_metric(targets, "sigmoid", "binary_accuracy")
     with_metric("classes", "sigmoid", "accuracy")
+
+
+def accuracy(y, outputs):
+    right = keras.ops.equal(keras.ops.cast(y, "bool"), outputs > 0)
+    return keras.ops.mean(keras.ops.cast(right, "float32"), axis=-1)
+
+
+class Accuracy(keras.metrics.MeanMetricWrapper):
+    def __init__(self):
+        super().__init__(accuracy)
+
+
+def test_metrics_of_the_readers_own_may_have_a_name_of_keras():
+    for metric in (accuracy, Accuracy()):
+        for targets in ("numbers", "labels", "classes"):
+            with_metric(targets, None, metric)
+
+
+def compiled_with_accuracy(units, last, loss):
+    model = compiled(units, last, loss)
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
+
+
+def test_accuracy_is_judged_by_what_keras_makes_of_it():
+    """One label is not asked after its largest output, and classes in a row are."""
+    probabilities, logits = (keras.losses.BinaryCrossentropy(from_logits=it) for it in (0, 1))
+    one = TWO[:, None].astype("float32")
+    check_outputs(lambda: compiled_with_accuracy(1, "sigmoid", probabilities), X, one, "labels")
+    check_outputs(lambda: compiled_with_accuracy(3, None, logits), X, ONE_HOT, "classes")
+    with pytest.raises(ValueError, match=r"above 0\.5"):
+        check_outputs(lambda: compiled_with_accuracy(1, None, logits), X, one, "labels")
+    focal = keras.losses.BinaryFocalCrossentropy(from_logits=True)
+    with pytest.raises(ValueError, match=r"BinaryAccuracy\(threshold=0\)"):
+        check_outputs(lambda: compiled_with_accuracy(3, None, focal), X, LABELS, "labels")
 
 
 def test_what_the_check_up_refuses_in_words_is_left_to_it():
@@ -324,6 +371,39 @@ class OfWords(keras.Model):
     def call(self, x):
         words = keras.layers.Flatten()(self.embedding(x[:, :1]))
         return self.last(keras.ops.concatenate([words, x[:, 1:]], axis=-1))
+
+
+class InBins(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.edges, self.words, self.flat, self.last = bins()
+
+    def call(self, x):
+        return self.last(self.flat(self.words(self.edges(x))))
+
+
+def bins():
+    edges = keras.layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0])
+    words = keras.layers.Embedding(4, 2)
+    return [edges, words, keras.layers.Flatten(), keras.layers.Dense(1)]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: keras.Sequential(bins()),
+        lambda: keras.Sequential([keras.Input((3,)), *bins()]),
+        InBins,
+    ],
+    ids=["not built", "built", "a call of its own"],
+)
+def test_an_embedding_behind_bins_gets_whole_numbers(model):
+    def build():
+        made = model()
+        made.compile("adam", "mse")
+        return made
+
+    check_outputs(build, X, NUMBERS, "numbers")
 
 
 @pytest.mark.parametrize("functional", [True, False])
