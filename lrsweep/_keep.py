@@ -399,20 +399,27 @@ def _own(thing, known=()):
         return [_own(thing.func, known), _numbers({str(name): it for name, it in given.items()})]
     if not _is_own(thing):
         return []
-    return [_source(type(thing), known), _numbers(_given(thing))]
+    return [_source(type(thing), known), _numbers(_given(thing, known))]
 
 
-def _given(thing):
+def _given(thing, users=()):
     """Return the attributes that an object got when it was made, or later from outside.
 
-    Not those that its methods change, nor what Keras writes on it.
+    Not those that its methods change, or functions that use it, nor what Keras writes on it.
     """
-    first, later = set(), set()
+    first, later = set(), set().union(*map(_counted, users))
     for method in _methods(type(thing)):
         (first if method.__name__ == "__init__" else later).update(_names(method, "STORE_ATTR"))
     held = getattr(thing, "__dict__", {})
     outside = {name for name in held if name[0] != "_"} - _written_by_keras(type(thing))
     return {name: held[name] for name in sorted((first | outside) - later) if name in held}
+
+
+def _counted(function):
+    """Return the names of attributes that a function changes, as one that counts its calls."""
+    if not isinstance(function, types.FunctionType) or function.__name__ == "__init__":
+        return set()
+    return _names(function, "STORE_ATTR")
 
 
 @functools.cache
@@ -452,14 +459,21 @@ def _numbers(things):
 def _number(thing):
     """Return a number or text, or a list or dict of them, as what JSON can hold."""
     if isinstance(thing, dict):
-        return {str(key): _number(it) for key, it in thing.items()}
+        return {
+            key if isinstance(key, str) else _text(key): _number(it) for key, it in thing.items()
+        }
     return [_number(it) for it in thing] if isinstance(thing, (list, tuple)) else _plain(thing)
 
 
 def _is_number(thing):
-    """Tell whether something is a number, a text or an array, or a list, set or dict of them."""
-    if isinstance(thing, (list, tuple, set, frozenset, dict)):
-        return all(map(_is_number, thing.values() if isinstance(thing, dict) else thing))
+    """Tell whether something is a number, a text or an array, or a list, set or dict of them.
+
+    A dict by function isn't: the text of a function is another one in each process.
+    """
+    if isinstance(thing, dict):
+        return all(map(_is_number, [*thing, *thing.values()]))
+    if isinstance(thing, (list, tuple, set, frozenset)):
+        return all(map(_is_number, thing))
     numbers = int, float, complex, str, bytes, bool, np.generic, np.ndarray
     return thing is None or isinstance(thing, numbers) or _is_tensor(thing)
 
@@ -487,7 +501,7 @@ def _source(thing, known=()):
     function = getattr(thing, "__func__", thing)
     if not isinstance(function, types.FunctionType):
         return [_code(thing)]
-    taken, module = _taken(function), function.__module__
+    taken, module = _taken(function, known), function.__module__
     beside = [it for _, it in sorted(taken.items()) if getattr(it, "__module__", "") == module]
     beside = [it for it in beside if isinstance(it, (types.FunctionType, type))]
     beside = [it for it in beside if not any(it is other for other in [*known, function])]
@@ -502,20 +516,34 @@ def _source(thing, known=()):
     ]
 
 
-def _taken(function):
-    """Return what a function takes from elsewhere, by name."""
+def _taken(function, users=()):
+    """Return what a function takes from elsewhere, by name.
+
+    Not the dicts and sets that it fills, or functions beside it or that use it.
+    """
+    taken = _read(function)
+    near = [function, *taken.values(), *users]
+    near += [method for it in users if inspect.isclass(it) for method in _methods(it)]
+    filling = [it for it in near if isinstance(it, types.FunctionType) and _fills(it)]
+    filled = [it for one in filling for it in _read(one).values() if isinstance(it, (dict, set))]
+    return {name: it for name, it in taken.items() if not any(it is one for one in filled)}
+
+
+def _read(function):
     taken = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
     with contextlib.suppress(ValueError):  # a place that is still empty
         taken |= inspect.getclosurevars(function).nonlocals
-    if _fills(function):
-        taken = {name: it for name, it in taken.items() if not isinstance(it, (dict, set))}
+    changed = {*_names(function, "STORE_GLOBAL"), *_names(function, "STORE_DEREF")}
+    taken = {name: it for name, it in taken.items() if name not in changed}
+    counted = _counted(function)
     for name, it in list(taken.items()):
         if inspect.ismodule(it) and it.__name__.partition(".")[0] not in GIVEN:
-            read = _names(function, "LOAD_ATTR") & vars(it).keys()
+            read = _names(function, "LOAD_ATTR") & vars(it).keys() - counted
             taken |= {f"{name}.{one}": vars(it)[one] for one in read}
     defaults = dict(enumerate(function.__defaults__ or ()))
     taken |= {f"default {place}": it for place, it in defaults.items()}
-    taken |= (function.__kwdefaults__ or {}) | vars(function)
+    own = {n: it for n, it in vars(function).items() if n[0] != "_" and n not in counted}
+    taken |= (function.__kwdefaults__ or {}) | own
     return {str(name): _unwrapped(it) for name, it in taken.items()}
 
 
@@ -530,7 +558,9 @@ def _object(thing, module, known):
     kind = type(thing)
     if isinstance(thing, types.SimpleNamespace) or kind.__module__ == module:
         return (
-            _own(thing, known) if not any(kind is it for it in known) else _numbers(_given(thing))
+            _own(thing, known)
+            if not any(kind is it for it in known)
+            else _numbers(_given(thing, known))
         )
     if _is_own(thing) or isinstance(thing, (type, keras.Layer, keras.Variable)):
         return []

@@ -893,6 +893,68 @@ def test_a_dict_that_a_function_fills_is_no_part_of_the_description():
     assert _keep._text(loss) == before
 
 
+def counting(way):
+    """Return a loss that counts its calls, in one of the ways that there are."""
+    count, seen, place = 0, {}, types.SimpleNamespace(count=0)
+
+    def note():
+        seen["count"] = seen.get("count", 0) + 1
+
+    def loss(y_true, y_pred, kept={"count": 0}):  # noqa: B006
+        nonlocal count
+        if way == "variable":
+            count += 1
+        elif way == "function":
+            loss.count += 1
+        elif way == "object":
+            place.count += 1
+        elif way == "default":
+            kept["count"] += 1
+        else:
+            note()
+        return own_loss(y_true, y_pred) * (1 if seen else 1.0)
+
+    return given(loss, count=0)
+
+
+@pytest.mark.parametrize("way", ["variable", "function", "object", "default", "beside"])
+def test_a_loss_that_counts_its_calls_is_known_again(way):
+    loss = counting(way)
+    before = _keep._text(loss)
+    loss(Y[:2], X[:2, :2])
+    assert _keep._text(loss) == before
+
+
+def test_a_dict_that_another_method_fills_is_no_part_of_the_description():
+    seen = {}
+
+    class Notes(Capped):
+        def call(self, y_true, y_pred):
+            seen["count"] = seen.get("count", 0) + 1
+            return super().call(y_true, y_pred)
+
+        def report(self):
+            return len(seen)
+
+    loss = given(Notes(), most=7.0)
+    before = _keep._text(loss)
+    loss(*(np.zeros(shape) for shape in (2, (2, 3))))
+    assert seen
+    assert _keep._text(loss) == before
+
+
+def test_places_in_memory_are_no_part_of_the_description():
+    """Each process has others, so nothing that was kept would be known again."""
+    ways = []
+    for _ in range(2):
+        shares = {(lambda values: values): 0.5, frozenset({"a", "b"}): 1.0}
+        ways.append(_keep._text(from_settings(shares, lambda it: max(it.values()))))
+        exported = functools.wraps(given(lambda: None, _id=id(shares)))(through(own_loss))
+        ways.append(_keep._text(exported))
+    assert ways[:2] == ways[2:]
+    assert all(" at 0x" not in way for way in ways)
+
+
 def test_an_object_that_knows_itself_is_described():
     share = Share(limit=0.97)
     share.again = through(share)
