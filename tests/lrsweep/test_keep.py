@@ -895,15 +895,15 @@ def test_a_dict_that_a_function_fills_is_no_part_of_the_description():
 
 def counting(way):
     """Return a loss that counts its calls, in one of the ways that there are."""
-    count, seen, place = 0, {}, types.SimpleNamespace(count=0)
+    calls, seen, place = 0, {}, types.SimpleNamespace(count=0)
 
     def note():
         seen["count"] = seen.get("count", 0) + 1
 
     def loss(y_true, y_pred, kept={"count": 0}):  # noqa: B006
-        nonlocal count
+        nonlocal calls
         if way == "variable":
-            count += 1
+            calls += 1
         elif way == "function":
             loss.count += 1
         elif way == "object":
