@@ -521,15 +521,16 @@ def _taken(function, users=()):
 
     Not the dicts and sets that it fills, or functions beside it or that use it.
     """
-    taken = _read(function)
+    taken = _all_taken(function)
     near = [function, *taken.values(), *users]
     near += [method for it in users if inspect.isclass(it) for method in _methods(it)]
     filling = [it for it in near if isinstance(it, types.FunctionType) and _fills(it)]
-    filled = [it for one in filling for it in _read(one).values() if isinstance(it, (dict, set))]
+    held = [it for one in filling for it in _all_taken(one).values()]
+    filled = [it for it in held if isinstance(it, (dict, set))]
     return {name: it for name, it in taken.items() if not any(it is one for one in filled)}
 
 
-def _read(function):
+def _all_taken(function):
     taken = {name: function.__globals__.get(name) for name in _names(function, "LOAD_GLOBAL")}
     with contextlib.suppress(ValueError):  # a place that is still empty
         taken |= inspect.getclosurevars(function).nonlocals

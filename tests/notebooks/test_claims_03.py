@@ -413,10 +413,11 @@ def test_lesson_3_in_a_ravine_plain_descent_creeps_or_goes_back_and_forth():
 
 def test_lesson_3_one_hidden_layer_stands_a_rate_of_1_and_two_may_not():
     rates = np.full(8 * PER_EPOCH, 1.0)
-    one, two = (train(rates, sizes, 6)[1] for sizes in ((64, 64, 10), (64, 64, 64, 10)))
+    one = train(rates, (64, 64, 10), 6)[1]
+    two = train(rates, (64, 64, 64, 10), 60)[1]  # rounding decides which of them are lost
     assert np.all(one[-1] < 0.02)
     assert np.any(two[-1] > 2), "'with one hidden layer' has to stay"
-    assert np.sum(np.any(np.diff(two, axis=0) > 0, axis=0)) >= 4  # of 6 seeds jump
+    assert np.mean(np.any(np.diff(two, axis=0) > 0, axis=0)) >= 4 / 6  # of the seeds jump
 
 
 def test_lesson_3_each_further_tenth_takes_11_5_updates_and_the_first_takes_30():
