@@ -181,6 +181,21 @@ def test_lesson_1_off_the_parabola_rate_and_curvature_do_not_act_through_their_p
         assert end == pytest.approx(0.9**20)
 
 
+def test_lesson_1_the_promise_is_about_parabolas():
+    x, y = data.load_dataset("iris", standardised=True)
+    w, falling = np.zeros((4, 3)), []
+    largest = np.linalg.eigvalsh(x.T @ x / len(x))[-1] / 3  # the softmax classifier's, at zero
+    assert descent.regime(5.0, largest) == "diverges"
+    for _ in range(100):
+        scores = np.exp(x @ w)
+        chances = scores / scores.sum(axis=1, keepdims=True)
+        falling.append(-np.log(chances[np.arange(len(y)), y]).mean())
+        w = w - 5.0 * x.T @ (chances - np.eye(3)[y]) / len(x)
+    assert np.all(np.diff(falling) < 0)
+    first = nbformat.read(rules.lessons()[0], as_version=4).cells[0].source
+    assert "the curvature of a parabola and say" in first, "other losses keep no such promise"
+
+
 def test_lesson_1_quiz_some_parabolas_diverge_at_001_and_some_do_not():
     assert descent.regime(0.01, 201) == "diverges"  # so 'whatever the parabola' is false,
     assert descent.regime(0.01, 199) != "diverges"  # and 'on a parabola' alone could be true

@@ -179,11 +179,16 @@ class OwnLoss(keras.losses.Loss):
         return -ops.log(share[:, 0])
 
 
-def test_lesson_3_keras_cannot_look_behind_rescaling_or_a_formula_of_your_own():
+def test_lesson_3_keras_cannot_look_behind_a_layer_such_as_rescaling():
     sigmoid = layers.Activation("sigmoid")
     assert bias_step(sigmoid, layers.Rescaling(1.0)) == pytest.approx(0.25, abs=1e-6)
     assert bias_step(sigmoid, layers.Reshape((2,))) == pytest.approx(0.25, abs=1e-6)
     assert bias_step(sigmoid, loss=OwnLoss()) == pytest.approx(0.25, abs=1e-6)
+    for formula, step in ((ops.sigmoid, 0.5), (lambda z: 1 / (1 + ops.exp(-z)), 0.25)):
+        own = layers.Lambda(lambda z, formula=formula: formula(z))
+        assert bias_step(own) == pytest.approx(step, abs=1e-6), (
+            "'a formula of your own' says too much"
+        )
     for behind in (layers.Identity(), layers.Dropout(0.0), layers.Activation("linear")):
         step = bias_step(sigmoid, behind)
         assert step == pytest.approx(0.5, abs=1e-6), "'one more layer' would say too much"
@@ -245,8 +250,8 @@ def test_lesson_3_at_6_and_6_sgd_has_all_but_stopped_and_adam_has_not():
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "Nadam", "Lion"])
-def test_lesson_3_for_four_of_them_the_first_step_is_about_eta_whatever_the_slope(name):
-    for slope in (1e-3, 0.3, -7.0, 1e4):
+def test_lesson_3_for_four_of_them_the_first_step_is_about_eta_for_all_three_slopes(name):
+    for slope in (0.01, 1.0, 100.0, 1e-3, 0.3, -7.0, 1e4):
         step = walk(getattr(keras.optimizers, name)(0.001), [slope])[-1]
         assert abs(step) == pytest.approx(0.001, rel=0.07)
         assert np.sign(step) == -np.sign(slope)
