@@ -346,17 +346,23 @@ def examined(model, owner):
 
 
 @pytest.mark.long
-def test_lesson_8_the_check_up_names_k_and_l_at_the_moment_only_and_m_not_at_all():
+def test_lesson_8_the_check_up_names_k_and_l_at_the_moment_only_and_m_with_some_seeds():
     k, drop, m = (patient(letter, 0) for letter in "KLM")
     resumed, first = k.build(), k.fresh()[0]
     resumed.set_weights(first.get_weights())
     dropped, _ = drop.fresh(epochs=drop.before)
     dropped.optimizer.learning_rate = drop.drop * drop.rate
-    unfrozen, _ = m.fresh()
-    unfrozen.layers[0].trainable = True
-    unfrozen.compile(keras.optimizers.Adam(m.rate), unfrozen.loss)
     assert examined(resumed, k) == examined(dropped, drop) == ["memory"]
-    assert examined(k.model, k) == examined(drop.model, drop) == examined(unfrozen, m) == []
+    assert examined(k.model, k) == examined(drop.model, drop) == []
+    assert examined(unfrozen(m), m) == []
+    assert "too large" in examined(unfrozen(patient("M", 2)), patient("M", 2))
+
+
+def unfrozen(m):
+    model, _ = m.fresh()
+    model.layers[0].trainable = True
+    model.compile(keras.optimizers.Adam(m.rate), model.loss)
+    return model
 
 
 def with_rate(patient, rate):
