@@ -17,7 +17,7 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tools import rules
+from tools import rules, site
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("requirements.txt", "requirements-test.txt", "requirements-marking.txt")
@@ -212,6 +212,11 @@ def targets():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     found = re.findall(r"^([a-z][a-z-]*):(?!=)[^#\n]*(?:## (.+))?$", text, flags=re.MULTILINE)
     return {name: said or None for name, said in found}
+
+
+def test_every_pattern_of_the_site_finds_a_page():
+    patterns = [pattern for each in site.CAPTIONS.values() for pattern in each]
+    assert [pattern for pattern in patterns if not list(ROOT.glob(pattern))] == []
 
 
 def test_every_command_of_make_has_a_line_of_help_and_is_no_file():

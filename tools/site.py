@@ -23,7 +23,7 @@ CAPTIONS = {  # the parts of the table of contents, and the files that become th
     ),
     "Exercises": ("exercises/release/*/*.ipynb",),
     "Practical matters": ("docs/other_ways_to_start.md", "docs/environments.md"),
-    "Sweeps of your own models": ("lrsweep/README.md", "lrsweep/docs/*.md"),
+    "Sweeps of your own models": ("lrsweep/README.md", "lrsweep/COMING_FROM.md"),
     "For instructors": ("exercises/README.md", "data/README.md"),
 }
 FRONT = {"README.md": "index.md"}
