@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from course.views import sweeps as views
 from lrsweep import RangeTest, choose_learning_rate, range_test, sweep_learning_rates
+from utils import noisy_quadratic
 from utils.data import load_dataset, load_split
 
 FOUR = [0.2, 0.1, 0.03, 0.01]
@@ -54,6 +55,21 @@ def raw():
 @pytest.fixture(scope="module")
 def standard():
     return sweep(seeds=5)
+
+
+# --- do you remember? ---------------------------------------------------------------------------
+
+
+def test_recall_on_a_short_budget_decay_can_hurt_but_need_not():
+    """The quiz once said that it hurts; at 1 it helps, and at its own best rate it wins."""
+    line = 1 - np.arange(50) / 50
+    for rate, helps in ((0.3, False), (1.0, True)):
+        rates = np.array([rate * line, np.full(50, rate)])
+        decayed, fixed = noisy_quadratic.expected_loss(rates)[:, -1]
+        assert (decayed < fixed) == helps
+    names = ("linear to zero", "constant")
+    line, constant = (noisy_quadratic.best_initial_rate(name, 50)[1] for name in names)
+    assert line < 0.8 * constant
 
 
 # --- four rates, one run each -------------------------------------------------------------------
