@@ -76,6 +76,16 @@ def test_from_a_folder_the_older_reader_is_only_in_tf_keras():
     assert hasattr(tf.keras.preprocessing.image, "ImageDataGenerator")
 
 
+def test_a_frozen_base_include_top_leaves_out_two_layers():
+    small = {"weights": None, "input_shape": (71, 71, 3)}
+    base = keras.applications.Xception(include_top=False, **small)
+    whole = keras.applications.Xception(include_top=True, **small)
+    left_out = whole.layers[len(base.layers) :]
+    kinds = [keras.layers.GlobalAveragePooling2D, keras.layers.Dense]
+    assert [type(layer) for layer in left_out] == kinds
+    assert whole.output_shape == (None, 1000)
+
+
 def test_when_no_rate_helps_preprocess_input_changes_an_array_in_place():
     pixels = np.full((1, 2, 2, 3), 255.0)
     assert preprocess_input(pixels).max() == 1

@@ -168,16 +168,16 @@ def test_lesson_7_the_simplest_model_with_a_catapult_is_lost_above_about_twice_t
         assert [two_layers(share, seed) for share in (1.2, 1.9, 2.1)] == [True, True, False]
 
 
-def test_lesson_7_with_momentum_the_catapult_hardly_helps():
-    """So "plain gradient descent" has to stay, in the verdict on 2/L, too."""
+def test_lesson_7_with_momentum_five_starts_train_below_their_limit_and_one_at_1_3_times_it():
+    """So "plain gradient descent" has to stay, in the verdict on 2/L, too; and so has "but one"."""
     model = lesson()["build_network"](keras.optimizers.SGD(0.1, momentum=0.9))
     train = lesson()["make_trainer"](model)
     meter = CurvatureMeter(model, lesson()["x"], lesson()["y"])
-    for seed in range(4):
+    for seed in range(5):
         start = lesson()["build_network"](seed=seed).get_weights()
         model.set_weights(start)
         limit = numpy_optimizers.momentum_stability_limit(meter.largest(tolerance=0.01), 0.9)
-        for share, trains in ((0.9, True), (1.3, False)):
+        for share, trains in ((0.9, True), (1.3, seed == 4)):
             model.set_weights(start)
             for variable in model.optimizer.variables:
                 variable.assign(keras.ops.zeros_like(variable))
