@@ -72,7 +72,8 @@ def checked(arrays, targets):
     elif y.ndim > 1:
         raise ValueError(
             f"y must have one number for each example, got shape {y.shape}: keep one column, such "
-            "as y[:, 0]"
+            "as y[:, 0]. To learn all at once, as an autoencoder does, go without this template: "
+            "check_up and sweep_learning_rates take targets of any shape"
         )
     if (y == y[0]).all():
         raise ValueError("all examples have the same target: there is nothing to learn")

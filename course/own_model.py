@@ -13,6 +13,12 @@ OF_POSITIVE = {
     "MeanAbsolutePercentageError": "mean_absolute_percentage_error",
 }
 OF_ANOTHER_MEAN = ("mape", "msle", *(it.lower() for it in OF_POSITIVE))
+OF_ROWS = {
+    "categoricalaccuracy": "take 'accuracy', or ",
+    "topkcategoricalaccuracy": "take 'sparse_top_k_categorical_accuracy', or ",
+    "f1score": "",
+    "fbetascore": "",
+}
 OF_NUMBERS = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
@@ -172,6 +178,12 @@ def _misleading(name, targets, several, half_of_logits, of_logits):
         return (
             "asks only which of an example's labels has the largest output: to count the labels "
             f"that are right, take {at_0 if of_logits else repr('binary_accuracy')}"
+        )
+    if targets == "classes" and not several and name in OF_ROWS:
+        return (
+            f"wants a row of 0s and a 1 for each example: {OF_ROWS[name]}let my_arrays return "
+            "keras.utils.to_categorical(y) as y, and take a softmax unit for each class and "
+            f"'{CATEGORICAL[0]}'"
         )
     if half_of_logits and ((accuracy and not several) or name == "binaryaccuracy"):
         return f"takes outputs above 0.5 for a 1, and logits those above 0: take {at_0}"

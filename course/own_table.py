@@ -8,10 +8,13 @@ from course.own_columns import check_text, check_variety, check_words
 
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?(\.\d+)?", re.IGNORECASE)  # pandas adds .1 to a double
 SEPARATORS = (";", "\t", "|", " ")
+MAPPED = "if .map(...) made them, its keys lack words that the file has, so add those"
 
 
 def check_table(table):
     """Refuse a table whose inputs, all columns but the last, are not numbers without gaps.
+
+    Otherwise print which column is the target: the last one may not be the one that was meant.
 
     Parameters
     ----------
@@ -37,7 +40,8 @@ def check_table(table):
         )
     if table[last].isna().any():
         raise ValueError(
-            f"the target {last} has gaps: drop those rows, table = table.dropna(subset=[{last!r}])"
+            f"the target {last} has gaps: {MAPPED}. Otherwise drop those rows, "
+            f"table = table.dropna(subset=[{last!r}])"
         )
     _check_target(table)
     gaps = [name for name in inputs if inputs[name].isna().any()]
@@ -46,6 +50,7 @@ def check_table(table):
             f"these columns have gaps: {listed(gaps)}. Drop those rows, table = table.dropna(), "
             "or fill the gaps first: table = table.fillna(table.median(numeric_only=True))"
         )
+    print(f"inputs: {listed(list(inputs))}; target, the last column: {last}")
 
 
 def _check_target(table):
@@ -54,7 +59,7 @@ def _check_target(table):
     if last in without_numbers(table):
         check_words(last, table[last])
     stem = str(last).rpartition("_")[0] + "_"
-    dummies = [name for name in table if str(name).startswith(stem) and table[name].dtype == bool]
+    dummies = [name for name in table if str(name).startswith(stem) and _is_yes_or_no(table[name])]
     set_in_row = table[dummies].sum(axis=1)  # 0 where the word was a gap
     if last in dummies[1:] and set_in_row.max() == 1 and set_in_row.mean() > 0.9:
         raise ValueError(
@@ -62,6 +67,11 @@ def _check_target(table):
             f"{listed(dummies)}. Put the target last again, table['...'] = table.pop('...'); if "
             "it was the target, number its words instead"
         )
+
+
+def _is_yes_or_no(column):
+    """Whether a column holds only True and False, or 1 and 0, as get_dummies may write them."""
+    return column.isin([0, 1]).all()
 
 
 def _check_layout(table):
@@ -90,7 +100,7 @@ def _check_layout(table):
     empty = [name for name in table if table[name].isna().all()]
     if empty:
         raise ValueError(
-            f"these columns are empty: {listed(empty)}. Drop them: table = "
+            f"these columns are empty: {listed(empty)}. {_unless_mapped(empty)}: table = "
             "table.dropna(axis=1, how='all')" + _after_shift(table, empty)
         )
     if nameless:
@@ -123,6 +133,12 @@ def _has_names_below(table):
 def _is_counted(table):
     """Whether the rows are numbered 0, 1, 2, ..., not named by a first column."""
     return table.index.equals(pd.RangeIndex(len(table)))
+
+
+def _unless_mapped(empty):
+    """Return whether to drop empty columns: not those that a reader's own `map` has emptied."""
+    named = any(not str(name).startswith("Unnamed: ") for name in empty)
+    return f"{MAPPED[0].upper()}{MAPPED[1:]}. Otherwise drop them" if named else "Drop them"
 
 
 def _after_shift(table, empty):

@@ -49,7 +49,12 @@ REFUSED = {
     "words in y": (X, np.array(["1.5"] * 20), "numbers", "y must hold numbers, got <U3"),
     "gaps": (np.where(X > 30, np.nan, X), CLASSES, "classes", "x has gaps"),
     "gaps of y": (X, np.where(X[:, 0] > 30, np.nan, 1), "numbers", "y has gaps"),
-    "two targets": (X, X, "numbers", r"one number for each example, got shape \(20, 2\).*y\[:, 0"),
+    "two targets": (
+        X,
+        X,
+        "numbers",
+        r"one number .*y\[:, 0.*targets of any shape",
+    ),
     "not one-hot": (X, X, "classes", r"one target for each example, got shape \(20, 2\)"),
     "fractions": (X, X[:, 0] / 4, "classes", "y has 0.5. .*TARGETS = 'numbers'"),
     "all different": (X, np.arange(20), "classes", "class 0 has too few .*TARGETS = 'numbers'"),
@@ -165,6 +170,42 @@ def test_columns_of_words_and_gaps_are_named():
     with pytest.raises(ValueError, match=r"gaps: area\. .*dropna"):
         check_table(mended)
     check_table(mended.fillna(mended.median(numeric_only=True)))
+
+
+@pytest.mark.parametrize("keys", [["Yes", "No"], ["yes", "No"]], ids=["empty", "gaps"])
+def test_a_map_that_misses_words_of_the_target_is_asked_for_them_first(keys):
+    """Dropping an empty target made an input the target, dropping its gaps lost a class."""
+    table = pd.DataFrame({"a": range(20), "y": ["yes", "no"] * 10})
+    table["y"] = table["y"].map({key: number for number, key in enumerate(keys)})
+    with pytest.raises(ValueError, match=r"y.*\.map.*keys lack words.*Otherwise drop"):
+        check_table(table)
+
+
+@pytest.mark.parametrize("kind", [bool, int, float])
+def test_a_target_before_its_dummies_is_missed_whatever_they_are_written_as(kind):
+    """As numbers they passed, and the model learned to tell towns from the other towns."""
+    table = pd.DataFrame({"a": range(20), "y": [0, 1] * 10, "town": list("abcd") * 5})
+    with pytest.raises(ValueError, match="several that get_dummies made"):
+        check_table(pd.get_dummies(table, columns=["town"], dtype=kind))
+
+
+def test_the_target_is_named(capsys):
+    check_table(pd.DataFrame({"price": [1.0, 2], "area": [3.0, 4], "year": [1900, 1950]}))
+    assert capsys.readouterr().out == "inputs: price, area; target, the last column: year\n"
+
+
+def test_texts_are_numbered_by_the_mend_not_only_dropped():
+    import keras
+
+    texts = [f"the film number {number} was good" for number in range(20)]
+    table = pd.DataFrame({"review": texts, "y": [0, 1] * 10})
+    with pytest.raises(ValueError, match="holds texts, .*'the film .*Embedding") as refusal:
+        check_table(table)
+    names = {"table": table, "keras": keras, "y": table["y"]}
+    create, rest = str(refusal.value).partition("vectorize = ")[2].split(", vectorize.adapt", 1)
+    exec(f"vectorize = {create}\nvectorize.adapt{rest.partition(' and return ')[0]}", names)
+    returned = eval(rest.partition(" and return ")[2].partition(";")[0], names)
+    assert checked(returned, "classes")[0].shape == (20, 50)
 
 
 FILES = {

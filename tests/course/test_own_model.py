@@ -162,6 +162,8 @@ METRICS = {
         keras.metrics.BinaryAccuracy(),
         r"above 0\.5 .*BinaryAccuracy\(threshold=0\)",
     ),
+    "largest of class numbers": ("classes", "sigmoid", "categorical_accuracy", "take 'accuracy'"),
+    "F1 of class numbers": ("classes", "sigmoid", keras.metrics.F1Score(), "to_categorical"),
 }
 
 
