@@ -78,7 +78,8 @@ def expect(name, got, wanted, tolerance=1e-9, mistakes=None):
     for sentence, wrong in (mistakes or {}).items():
         if _same(got, wrong, tolerance):
             raise AssertionError(sentence)
-    raise AssertionError(f"{name} should be {_words(wanted)}, yours is {_words(got)}.")
+    hint = " They differ where no digit is shown." if _words(got) == _words(wanted) else ""
+    raise AssertionError(f"{name} should be {_words(wanted)}, yours is {_words(got)}.{hint}")
 
 
 def _same(got, wanted, tolerance):

@@ -514,6 +514,13 @@ def test_expect_names_the_mistake():
         expect("it", [9, 9], [1, 2], mistakes=mistakes)
 
 
+def test_expect_says_so_where_both_look_the_same():
+    with pytest.raises(AssertionError, match=r"yours is 0.1\. They differ where no digit is shown"):
+        expect("it", np.float32(0.1), 0.1)
+    with pytest.raises(AssertionError, match=r"yours is 0.2\.$"):
+        expect("it", 0.2, 0.1)
+
+
 def test_expect_shortens_what_is_long():
     with pytest.raises(AssertionError) as caught:
         expect("it", np.arange(1000), 2)
