@@ -211,6 +211,16 @@ MUTANTS = {
             _regime('if p < 0:\n        return "ascent"', one="abs(p - 1) < 0.001"),
             says="tolerance is too wide",
         ),
+        "six_decimals": Mutant(
+            "six decimals are enough",
+            _regime('if p < 0:\n        return "ascent"', one="round(p, 6) == 1"),
+            says="tolerance is too wide",
+        ),
+        "six_decimals_of_two": Mutant(
+            "six decimals are enough at the limit",
+            _regime('if p < 0:\n        return "ascent"', two="round(p, 6) == 2"),
+            says="tolerance is too wide",
+        ),
         "numpys_tolerance": Mutant(
             "what np.isclose calls close is within 1e-9",
             _regime(
@@ -269,8 +279,38 @@ MUTANTS = {
             LIMIT + "    return 2 * factor / curvature\n",
             says="The wrong way round",
         ),
+        "in_cents": Mutant(
+            "a factor means cents",
+            LIMIT + "    return 2 / curvature if factor == 1 else 2 / (100 * curvature)\n",
+            says="not always 100",
+        ),
     },
     "answer_4": {
+        "diverges_first": Mutant(
+            "a rate that diverges never arrives, wherever it starts",
+            STEPS
+            + """    distance, factor = abs(start), abs(1 - learning_rate * curvature)
+    if factor >= 1:
+        return math.inf
+    count = 0
+    while distance > tolerance:
+        distance, count = factor * distance, count + 1
+    return count
+""",
+            says="at any rate",
+        ),
+        "ten_thousand": Mutant(
+            "what takes more than 10 000 updates never arrives",
+            STEPS
+            + """    distance, factor = abs(start), abs(1 - learning_rate * curvature)
+    for count in range(10_001):
+        if distance <= tolerance:
+            return count
+        distance = factor * distance
+    return math.inf
+""",
+            says="A slow run arrives, too",
+        ),
         "bare_formula": Mutant(
             "the formula is the answer, edges and all",
             STEPS
@@ -542,7 +582,7 @@ ALTERNATIVES = {
 """,
         "vectorised": "import numpy as np\n\n\n"
         + STEPS
-        + """    distances = abs(start) * abs(1 - learning_rate * curvature) ** np.arange(10_000.0)
+        + """    distances = abs(start) * abs(1 - learning_rate * curvature) ** np.arange(200_000.0)
     there = np.flatnonzero(distances <= tolerance)
     return there[0] if len(there) else np.inf
 """,
