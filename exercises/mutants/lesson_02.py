@@ -5,7 +5,7 @@ M1 a learning rate lies in a fixed range, M2 the learning rate is the size of th
 M3 overshooting is diverging, M5 a small learning rate gets stuck in a poor minimum.
 """
 
-from exercises.mutants import Mutant
+from exercises.mutants import Mutant, changed
 
 UPDATE = "def sgd_update(weights, gradients, learning_rate):\n"
 POWER = "def power_iteration(hessian_product, size, iterations, seed):\n"
@@ -198,6 +198,11 @@ MUTANTS = {
             _power(times="min(iterations, 30)"),
             says="the larger of two close curvatures",
         ),
+        "rounded": Mutant(
+            "rounding makes up for too few products",
+            _power(times="min(iterations, 30)", end="round(np.linalg.norm(direction), 2)"),
+            says="the larger of two close curvatures",
+        ),
     },
     "answer_3": {
         "half_mse": Mutant(
@@ -217,6 +222,11 @@ MUTANTS = {
         ),
         "flattest": Mutant(
             "the direction that makes us wait decides", _limit(pick="[0]"), says="not the flattest"
+        ),
+        "first": Mutant(
+            "eigenvalues come largest first",
+            changed(_limit(pick="[0]"), ("eigvalsh", "eigvals")),
+            says="need not be the first",
         ),
         "average": Mutant(
             "the average curvature decides", _limit(pick=".mean()"), says="not the average one"
