@@ -191,6 +191,12 @@ def momentum_step(velocity, slope, learning_rate, beta):
     ),
 }
 MOMENTUM_RIGHT = {
+    "in 32 bits": """
+def momentum_step(velocity, slope, learning_rate, beta):
+    velocity, slope = (keras.ops.cast(it, "float32") for it in (velocity, slope))
+    velocity = beta * velocity - learning_rate * slope
+    return velocity, velocity
+""",
     "as the formula": """
 def momentum_step(velocity, slope, learning_rate, beta):
     velocity = beta * velocity - learning_rate * slope
@@ -279,6 +285,16 @@ def adam_step(state, slope, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-
     ),
 }
 ADAM_RIGHT = {
+    "in 32 bits": """
+def adam_step(state, slope, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    slope = keras.ops.cast(slope, "float32")
+    t, m, v = state or (0, keras.ops.zeros_like(slope), keras.ops.zeros_like(slope))
+    t, m = t + 1, beta_1 * m + (1 - beta_1) * slope
+    v = beta_2 * v + (1 - beta_2) * keras.ops.square(slope)
+    powers = [keras.ops.power(keras.ops.cast(beta, "float32"), t) for beta in (beta_1, beta_2)]
+    rate = learning_rate * keras.ops.sqrt(1 - powers[1]) / (1 - powers[0])
+    return (t, m, v), -rate * m / (keras.ops.sqrt(v) + epsilon)
+""",
     "a function for the means": """
 def running(mean, value, beta):
     return beta * (0.0 if mean is None else mean) + (1 - beta) * value
