@@ -103,6 +103,10 @@ def inverse_time(initial, decay_rate):
     ),
 }
 DECAY_RIGHT = {
+    "Keras's own": """
+def inverse_time(initial, decay_rate):
+    return keras.optimizers.schedules.InverseTimeDecay(initial, 1, decay_rate)
+""",
     "lambda": """
 inverse_time = lambda initial, decay_rate: lambda t: initial / (1 + decay_rate * np.asarray(t))
 """,
