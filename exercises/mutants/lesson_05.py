@@ -207,6 +207,11 @@ MUTANTS = {
             ),
             says="Equal means",
         ),
+        "nearly_equal": Mutant(
+            "np.isclose knows what is equal",
+            changed(RULE, ("scores > scores.max() - 1e-9", "np.isclose(scores, scores.max())")),
+            says="to 1e-9",
+        ),
         "exactly_equal": Mutant(
             "computers do not round",
             changed(RULE, ("scores > scores.max() - 1e-9", "scores == scores.max()")),
@@ -404,6 +409,16 @@ MUTANTS = {
             ),
             says="put its own back",
         ),
+        "all_the_rates": Mutant(
+            "the rates are those of the ramp, used or not",
+            changed(FINDER, ("rates[: len(losses)]", "rates")),
+            says="of the same length",
+        ),
+        "what_gradients_train": Mutant(
+            "only what gradients train is changed by training",
+            changed(FINDER, ("*model.variables", "*model.trainable_variables")),
+            says="means are weights",
+        ),
         "never_stops": Mutant(
             "the ramp is run to its end",
             changed(
@@ -503,6 +518,15 @@ MUTANTS = {
     return curve_rates[np.argmin(curve)] / 10, curve_rates[np.argmin(slopes)]
 """,
             says="Use the arguments",
+        ),
+        "known_place": Mutant(
+            "the text says where it is steepest",
+            SUGGEST
+            + """    if np.argmin(losses) == 0:
+        raise ValueError("it never fell")
+    return rates[np.argmin(losses)] / 10, ln_q / (2 * curvature)
+""",
+            says="in the arguments",
         ),
         "always_suggests": Mutant(
             "M12: a finder always finds",
