@@ -64,6 +64,16 @@ MUTANTS = {
             changed(MODEL, ("Adam(learning_rate)", "Adam()")),
             says="pass the learning rate on",
         ),
+        "plain_sgd": Mutant(
+            "one optimizer is as good as another",
+            changed(MODEL, ("optimizers.Adam", "optimizers.SGD")),
+            says="yours is SGD",
+        ),
+        "adamw": Mutant(
+            "AdamW is Adam",
+            changed(MODEL, ("optimizers.Adam", "optimizers.AdamW")),
+            says="yours is AdamW",
+        ),
         "one_optimizer": Mutant(
             "an optimizer is a setting, not something with a memory",
             "_one = keras.optimizers.Adam(rate)\n\n\n"
@@ -164,6 +174,11 @@ MUTANTS = {
             changed(FEATURES, ("maps.mean(axis=(1, 2))", "maps.mean(axis=(1, 2)).squeeze()")),
             says="keep the first axis",
         ),
+        "by_the_largest_pixel": Mutant(
+            "pixels are divided by the largest",
+            changed(FEATURES, ("images / 127.5 - 1", "2 * (images / images.max()) - 1")),
+            says="White is 255",
+        ),
     },
     "answer_3": {
         "gap": Mutant(
@@ -208,6 +223,11 @@ MUTANTS = {
             "the best epoch counts, wherever it was",
             changed(PICK, ('h["val_loss"][-1]', 'min(h["val_loss"])')),
             says="low once",
+        ),
+        "rounded": Mutant(
+            "two decimals of a loss are enough",
+            changed(PICK, ('h["val_loss"][-1]', 'round(h["val_loss"][-1], 2)')),
+            says="don't round",
         ),
         "first_epoch": Mutant(
             "a good start decides",
@@ -262,7 +282,12 @@ MUTANTS = {
     heads = {"head/.*": keras.optimizers.SGD(head_rate)}
     return MultiOptimizer(OptimizerMap(keras.optimizers.SGD(base_rate), heads))
 """,
-            says="Not every head is called head",
+            says="A head may have any name",
+        ),
+        "names_that_begin_alike": Mutant(
+            "a pattern ends where the layer's name ends",
+            changed(TWO_RATES, (KEYS, 'keys = [f"{layer.name}.*" for layer in base.layers]')),
+            says="no others",
         ),
         "heads_by_guess": Mutant(
             "a head is called head, top or dense",
@@ -270,7 +295,7 @@ MUTANTS = {
     heads = {"(head|top|dense.*)/.*": keras.optimizers.SGD(head_rate)}
     return MultiOptimizer(OptimizerMap(keras.optimizers.SGD(base_rate), heads))
 """,
-            says="Not every head is called head",
+            says="A head may have any name",
         ),
         "momentum": Mutant(
             "momentum is a part of SGD",
@@ -329,6 +354,23 @@ MUTANTS = {
 
 ALTERNATIVES = {
     "answer_1": {
+        "own_class": """class Classifier(keras.Model):
+    def __init__(self, base):
+        super().__init__()
+        self.base, self.average = base, keras.layers.GlobalAveragePooling2D()
+        self.head = keras.layers.Dense(10)
+
+    def call(self, pictures):
+        return self.head(self.average(self.base(pictures, training=False)))
+
+
+def make_model(learning_rate, base):
+    base.trainable = False
+    model = Classifier(base)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=loss, metrics=["accuracy"])
+    return model
+""",
         "sequential": """def make_model(learning_rate, base):
     for layer in base.layers:
         layer.trainable = False
