@@ -75,6 +75,15 @@ PRODUCTS = {
         "a step of one's own in place of the argument",
         _differences(("move = step * direction", "move = 1e-3 * direction")),
     ),
+    "known_hessian": Mutant(
+        "the Hessian is known, so no gradient is needed",
+        """
+def product_by_differences(gradient, weights, direction, step=1e-3):
+    return (MATRIX + 3 * np.diag(weights**2)) @ direction
+"""
+        + TAPES,
+        "gradient that was passed",
+    ),
     "gradient_itself": Mutant(
         "the outer tape is for show",
         _tapes(
@@ -239,6 +248,10 @@ SETTLES = {
     ),
 }
 SETTLES_RIGHT = {
+    "in 32 bits": """
+def settles_at(rate, beta_1=0.0):
+    return float(2 * tf.constant(1 + beta_1) / (tf.constant(1 - beta_1) * rate))
+""",
     "step by step": """
 def settles_at(rate, beta_1=0.0):
     momentum_rate = (1 - beta_1) * rate
@@ -339,6 +352,14 @@ SCALING = {
         changed(SCALE, ("(new_batch / batch)", "max(new_batch / batch, 1)")),
         "takes a smaller rate",
     ),
+    "capped_above_only": Mutant(
+        "only larger batches need a cap",
+        changed(
+            SCALE,
+            ("    return min(", "    if new_batch < batch:\n        cap = 1\n    return min("),
+        ),
+        "a low cap",
+    ),
     "adam_uncapped": Mutant(
         "the cap is SGD's only",
         changed(SCALE, ("], cap)", "], cap if optimizer == 'SGD' else np.inf)")),
@@ -368,6 +389,15 @@ SCALING = {
     ),
 }
 SCALING_RIGHT = {
+    "in 32 bits": """
+def scale_rate(rate, batch, new_batch, optimizer, cap=np.inf):
+    factor = keras.ops.convert_to_tensor(new_batch / batch)
+    if optimizer == "Adam":
+        factor = keras.ops.sqrt(factor)
+    elif optimizer != "SGD":
+        raise ValueError(f"no rule for {optimizer}")
+    return keras.ops.minimum(rate * factor, cap)
+""",
     "two branches": """
 def scale_rate(rate, batch, new_batch, optimizer, cap=np.inf):
     factor = new_batch / batch
@@ -457,6 +487,16 @@ def warmed_up(t, rate, warm_up):
 """,
         crashes=True,
     ),
+    "none_is_a_number": Mutant(
+        "without a warm-up it does not matter what t is",
+        """
+def warmed_up(t, rate, warm_up):
+    if warm_up == 0:
+        return rate
+    return rate * np.minimum((np.asarray(t) + 1) / warm_up, 1)
+""",
+        "An array gives an array",
+    ),
     "none_is_zero": Mutant(
         "no warm-up, no rate",
         _warmed("rate * np.minimum((t + 1) / max(warm_up, 1), 1) * (warm_up > 0)"),
@@ -471,6 +511,11 @@ def warmed_up(t, rate, warm_up):
     ),
 }
 WARMED_RIGHT = {
+    "in 32 bits": """
+def warmed_up(t, rate, warm_up):
+    done = keras.ops.cast(t, "float32") + 1
+    return rate * keras.ops.minimum(done / max(warm_up, 1), 1.0)
+""",
     "where": """
 def warmed_up(t, rate, warm_up):
     t = np.asarray(t, dtype=float)
@@ -565,6 +610,16 @@ def left_over(schedule, updates, weight_decay):
     ),
 }
 LEFT_RIGHT = {
+    "by AdamW itself": """
+def left_over(schedule, updates, weight_decay):
+    weight = keras.Variable(1.0)
+    adamw = keras.optimizers.AdamW(0.1, weight_decay=weight_decay)
+    adamw.build([weight])
+    for t in range(updates):
+        adamw.learning_rate = schedule(t)
+        adamw.apply([keras.ops.zeros(())])
+    return float(weight)
+""",
     "a product": """
 def left_over(schedule, updates, weight_decay):
     return np.prod([1 - weight_decay * schedule(t) for t in range(updates)])
