@@ -161,6 +161,27 @@ LINES = {
             ("np.unique(labels, return_counts=True)[1]", "np.bincount(np.asarray(labels))"),
         ),
     ),
+    "four_kinds": Mutant(
+        "there are as many kinds as in the first test",
+        """
+def guessing_loss(labels):
+    shares = np.array([np.mean(np.asarray(labels) == kind) for kind in range(4)])
+    shares = shares[shares > 0]
+    return -np.sum(shares * np.log(shares))
+"""
+        + SIZES,
+    ),
+    "warns": Mutant(
+        "what is wrong can be mended after the division",
+        _sizes(
+            (
+                "size = np.linalg.norm(old)",
+                "share = np.linalg.norm(new - old) / np.linalg.norm(old)",
+            ),
+            (f"{CHANGE} if size > 0 else np.nan", "share if np.isfinite(share) else np.nan"),
+        ),
+        "before you divide",
+    ),
     "not_divided": Mutant(
         "the size of the change is enough", _sizes((CHANGE, "np.linalg.norm(new - old)")), "Divide"
     ),
@@ -256,6 +277,14 @@ def epochs_each(budget, minutes, epochs, rates, seeds):
     return min(each, epochs)
 """
 BUDGETS = {
+    "forty": Mutant(
+        "the epochs of the first test",
+        changed(PLAN, ("minutes / epochs", "minutes / 40")),
+        "epochs of half a minute",
+    ),
+    "at_most_forty": Mutant(
+        "the most epochs of the first test", changed(PLAN, ("min(each, epochs)", "min(each, 40)"))
+    ),
     "no_final": Mutant(
         "the sweep is the training",
         changed(PLAN, ("left = budget - minutes", "left = budget")),
@@ -384,6 +413,35 @@ VERDICTS = {
         "one standard error is enough",
         changed(COMPARE, ("<= 2 * error", "<= 1 * error")),
         "Luck alone",
+    ),
+    "t_test": Mutant(
+        "any test at five per cent is the same",
+        """
+from scipy.stats import ttest_rel
+
+
+def compare(chosen, fixed):
+    if len(chosen) < 2:
+        return "can't tell"
+    t, p = ttest_rel(fixed, chosen)
+    return "can't tell" if p > 0.05 else "better" if t > 0 else "worse"
+""",
+        "Two errors decide",
+    ),
+    "for_large_n": Mutant(
+        "1.96 is what everybody takes",
+        changed(COMPARE, ("<= 2 * error", "<= 1.96 * error")),
+        "Two errors decide",
+    ),
+    "worse_at_once": Mutant(
+        "only what is better needs a proof",
+        changed(COMPARE, ("abs(mean) <= 2", "0 < mean <= 2")),
+        "Two errors decide",
+    ),
+    "at_least_five": Mutant(
+        "a few seeds are none",
+        changed(COMPARE, ("if n < 2", "if n < 3")),
+        "two seeds",
     ),
     "one_sided": Mutant(
         "what I chose can't be worse",
