@@ -309,7 +309,7 @@ MUTANTS = {
         distance = factor * distance
     return math.inf
 """,
-            says="A slow run arrives, too",
+            says="Tens of thousands",
         ),
         "bare_formula": Mutant(
             "the formula is the answer, edges and all",
