@@ -128,9 +128,9 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     if chance is not None and table.means[best] + np.nan_to_num(error) >= sign * chance:
         raise ValueError(
             f"no learning rate is better than a constant answer ({metric} {chance:.4g}): "
-            f"the best is {table.rates[best]:.3g} with {said}"
+            f"the best is {table.rates[best]:.3g} with {said}{table.left_out('. ')}"
         )
-    _check_not_at_the_end(table.rates, best, said)
+    _check_not_at_the_end(table, best, said)
     ratios = sign == 1
     low, high = (best, best) if table.alike else _plateau(table.costs, best, guess, ratios)
     chosen = _middle(table, low, high, guess)
@@ -251,6 +251,14 @@ class _Table:
         mean = f"{self.metric} {self.sign * self.means[place]:.4g}"
         return f"{mean} ± {error:.2g}" if error > 0 else mean
 
+    def left_out(self, before="\n"):
+        """Say which rates may be the best by luck alone, each after `before`; "" if none is."""
+        return "".join(
+            f"{before}{rate:.3g} has {words}, but scatters more than {LOUD} times as much as most, "
+            "and isn't clearly better than the best that doesn't: left out."
+            for rate, words in self.lucky
+        )
+
     def _why_alike(self):
         if self.seeds == 1:
             return "with a single seed, so nobody knows what luck did"
@@ -274,12 +282,13 @@ class _Table:
         return text
 
 
-def _check_not_at_the_end(rates, best, said):
+def _check_not_at_the_end(table, best, said):
+    rates = table.rates
     if best in (0, len(rates) - 1):
         end, more = ("largest", "larger") if best else ("smallest", "smaller")
         raise ValueError(
             f"{rates[best]:.3g}, with {said}, is the best and the {end} of the sweep: "
-            f"sweep {more} ones too"
+            f"sweep {more} ones too{table.left_out('. ')}"
         )
 
 
@@ -409,11 +418,8 @@ def _explain(table, best, tie, low, high, chosen):
     """Return the choice in words."""
     rates, said = table.rates, table.words(best)
     lines = [tie] if tie else []
-    for rate, words in table.lucky:
-        lines.append(
-            f"{rate:.3g} has {words}, but scatters more than {LOUD} times as much as most, and "
-            "isn't clearly better than the best that doesn't: left out."
-        )
+    if table.lucky:
+        lines.append(table.left_out().strip())
     if table.alike:
         end = "." if table.seeds == 1 else "?"
         lines.append(f"{rates[best]:.3g} has the best {said}, {table.alike}{end}")

@@ -109,7 +109,7 @@ class Experiment:
         Raises
         ------
         ValueError
-            If `build_model` returns anything but a compiled Keras model.
+            If `build_model` returns anything but a compiled Keras model without a strategy.
         """
         keras.utils.set_random_seed(seed)
         with numbered_from(self.names):
@@ -120,6 +120,7 @@ class Experiment:
                 raise ValueError(
                     "build_model must return a compiled model: call model.compile first"
                 )
+            check_no_strategy(model)
             optimizer = model.optimizer
             model.reset_metrics()
             if as_in_fit and model.run_eagerly:
@@ -164,7 +165,21 @@ def in_words(what, examples, errors=(ValueError, TypeError, tf.errors.OpError)):
     try:
         yield
     except errors as error:
-        raise ValueError(f"{what}, {_shapes(examples)}: {_telling_line(error)}") from error
+        said = assigned_in_tf_function(error) or (
+            f"{what}, {_shapes(examples)}: {_telling_line(error)}"
+        )
+        raise ValueError(said) from error
+
+
+def assigned_in_tf_function(error):
+    """Say what to do if an error is about a tensor that a function has kept; "" if it isn't."""
+    if type(error).__name__ != "InaccessibleTensorError":
+        return ""
+    return (
+        "a layer, metric or loss of the model changes variables within a function of its own with "
+        "@tf.function (or tf.while_loop or tf.cond), where they can't be followed: leave out "
+        "@tf.function, since Keras traces the whole step anyway"
+    )
 
 
 def _shapes(examples):
@@ -183,6 +198,15 @@ def _telling_line(error):
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception encountered")]
     return (telling or lines or [type(error).__name__])[0][:200]
+
+
+def check_no_strategy(model):
+    """Refuse a model that TensorFlow would train as replicas."""
+    if tf.distribute.has_strategy() or getattr(model, "_distribute_strategy", None) is not None:
+        raise ValueError(
+            "a model made under a strategy of tf.distribute can't be followed: make it without "
+            "strategy.scope()"
+        )
 
 
 def _build_once(model):

@@ -31,8 +31,9 @@ NUDGE = 1e-6  # how far, relatively, the start of a second run lies from the fir
 SLACK = 100  # how many times as far apart as that second run copies may be
 
 
-def known_reason(model):
-    """Say what is known to keep a model from being vectorized; None if nothing is."""
+def known_reason(probe):
+    """Say what is known to keep a probe's model from being vectorized; None if nothing is."""
+    model = probe.model
     if not _tensorflow.can_vectorize():
         return "this TensorFlow has no registry of rules for vectorized_map"
     for name in ("train_step", "test_step"):
@@ -40,19 +41,16 @@ def known_reason(model):
             return f"{type(model).__name__} has its own {name}"
     if model.run_eagerly:
         return "it is compiled with run_eagerly=True"
+    graphs = [it.graph for it in (probe.train_step, probe.test_step) if it.graph is not None]
+    if any(map(_tensorflow.hides_variables, graphs)):
+        return "it uses variables within a function of its own, with @tf.function"
     if not model.trainable_variables:
         return "it has no weights to train"
     if hasattr(model.optimizer, "inner_optimizer"):
         return "its optimizer scales the loss"
     if _starts_from_weights(model):
         return "its optimizer starts from the weights, which it forgets in `fit`"
-    if _is_distributed(model):
-        return "it is trained under a distribution strategy"
     return None
-
-
-def _is_distributed(model):
-    return tf.distribute.has_strategy() or getattr(model, "_distribute_strategy", None) is not None
 
 
 def trusted_copies(experiment, models, trials, names, probe, memory=math.inf):
@@ -74,7 +72,7 @@ def trusted_copies(experiment, models, trials, names, probe, memory=math.inf):
     CannotVectorize
         Says why there can be none.
     """
-    reason = known_reason(probe.model)
+    reason = known_reason(probe)
     if reason or any(isinstance(it, Stream) for it in (experiment.train, experiment.validation)):
         raise CannotVectorize(reason or "its batches come from a tf.data.Dataset")
     if clips_repeated_rows(probe):

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._examples import words_for_size
-from lrsweep._experiment import own_learning_rate
+from lrsweep._experiment import assigned_in_tf_function, check_no_strategy, own_learning_rate
 from lrsweep._surroundings import as_before, python_as_before
 
 # Instances of classes of these packages are not looked into, but for those that `_keep` knows.
@@ -372,12 +372,15 @@ def restored(model, examples, batch_size=1):
 
 def build(model, examples, batch_size=1):
     """Build what is missing of a model, its metrics and its optimizer, from shapes alone."""
+    check_no_strategy(model)
     x, y, *weights = examples.rows(slice(0, batch_size))
     try:
         with words_for_size(model, min(batch_size, len(examples))):
             model._symbolic_build(data_batch=(x, y, weights[0] if weights else None))
-    except Exception:
+    except Exception as error:
         if type(model).train_step is keras.Model.train_step:
+            if said := assigned_in_tf_function(error):
+                raise ValueError(said) from error
             raise
         # A train_step of its own need not call the model: then the layers have to be built.
         if not model.optimizer.built and model.trainable_variables:

@@ -98,7 +98,9 @@ class SweepResult:
             raise ValueError(
                 f"metrics must be a dict of arrays by name, got {shorten(self.metrics)}"
             )
-        rates = _of_shape("learning_rates", self.learning_rates, (None,))
+        rates = _of_shape("learning_rates", self.learning_rates, (None,), "iuf")
+        if not np.all((rates > 0) & np.isfinite(rates)):
+            raise ValueError(f"learning_rates must be positive numbers, got {shorten(rates)}")
         seeds = _of_shape("seeds", self.seeds, (None,))
         shape = len(rates), len(seeds)
         diverged = _of_shape("diverged", self.diverged, shape, "biuf")
@@ -111,6 +113,18 @@ class SweepResult:
             },
             "diverged": diverged.astype(bool, copy=False),
         }
+        if len({values.shape[2] for values in made["metrics"].values()} | {0}) != 2:
+            epochs = {name: values.shape[2] for name, values in made["metrics"].items()}
+            raise ValueError(
+                f"metrics must hold the same epochs, one at least, for each name, got {epochs}"
+            )
+        if not isinstance(self.directions, dict) or any(
+            way not in ("min", "max") for way in self.directions.values()
+        ):
+            raise ValueError(
+                "directions must be a dict of 'min' or 'max' by metric, got "
+                f"{shorten(self.directions)}"
+            )
         if self.last_epochs is not None:
             made["last_epochs"] = _of_shape("last_epochs", self.last_epochs, shape, "iu")
         for name, value in made.items():

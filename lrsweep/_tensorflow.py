@@ -23,6 +23,7 @@ RANDOM = ("StatelessRandomUniformV2", "StatelessRandomNormalV2", "StatelessTrunc
 SEEDS = "StatelessRandomGetKeyCounter"
 ADDED = ("Bitcast", SEEDS, *RANDOM)  # rules that TensorFlow lacked when this was written
 CALLS = {"StatefulPartitionedCall", "While", "If", "Case", "ReadVariableOp"}
+FUNCTION_CALLS = "PartitionedCall", "StatefulPartitionedCall"
 SAME_GRADIENTS = (__name__, "tensorflow.python.ops.nn_impl")  # ours, and that of tf.nn.silu
 REPLACED = ("Conv2D",)  # a rule that it has, but only for a kernel that all copies share
 
@@ -41,6 +42,16 @@ def impure_operations(graph):
     operations = [operation for it in graphs for operation in it.get_operations()]
     kinds = {it.type for it in operations if it.op_def is not None and it.op_def.is_stateful}
     return sorted(kinds - CALLS)
+
+
+def hides_variables(graph):
+    """Tell whether a graph uses variables within a function that it calls, as with `tf.function`.
+
+    What such a function holds of them when it's first called, it holds from then on.
+    """
+    graphs = [graph, *(function.graph for function in _functions(graph))]
+    calls = [it for own in graphs for it in own.get_operations() if it.type in FUNCTION_CALLS]
+    return any(tensor.dtype == tf.resource for it in calls for tensor in it.inputs)
 
 
 def own_gradients(graph):

@@ -567,6 +567,17 @@ def test_a_result_can_be_made_from_lists():
             r"diverged must have the shape \(rates, seeds\), here \(2, 1\)",
         ),
         ({"diverged": None}, r"diverged must have the shape .* got one of shape \(\)"),
+        ({"learning_rates": ["0.1", "1"]}, "learning_rates must hold numbers"),
+        ({"learning_rates": [0.1, 0.0]}, r"learning_rates must be positive numbers, got .*0\. "),
+        ({"learning_rates": [0.1, np.nan]}, "learning_rates must be positive numbers, got .*nan"),
+        ({"metrics": {}}, r"metrics must hold the same epochs, one at least, .* got \{\}"),
+        ({"metrics": {"loss": [[[]], [[]]]}}, r"the same epochs, one at least, .*\{'loss': 0\}"),
+        (
+            {"metrics": {"loss": [[[1.0]], [[2.0]]], "a": [[[1.0, 2.0]], [[2.0, 3.0]]]}},
+            r"the same epochs, .*\{'loss': 1, 'a': 2\}",
+        ),
+        ({"directions": {"loss": "down"}}, r"of 'min' or 'max' by metric, got \{'loss': 'down'\}"),
+        ({"directions": None}, "directions must be a dict of 'min' or 'max' by metric, got None"),
         (
             {"last_epochs": [[0]]},
             r"last_epochs must have .*here \(2, 1\), got one of shape \(1, 1\)",

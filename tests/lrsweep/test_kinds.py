@@ -40,6 +40,7 @@ from lrsweep import (
     _stopping,
     _surroundings,
     choose_learning_rate,
+    range_test,
     sweep_learning_rates,
 )
 from lrsweep._patient import planned_rates
@@ -1315,6 +1316,55 @@ def test_a_metric_that_counts_in_python_is_refused():
 
 def test_a_count_that_nothing_depends_on_is_fine():
     check(builder(more=[lambda: Python(lambda _: 1)]), epochs=2)
+
+
+class Compiled(layers.Layer):
+    """Does everything within a function of TensorFlow, which holds what it finds at first."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.dense, self.dropout = layers.Dense(6, "tanh"), layers.Dropout(rate)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    @tf.function
+    def call(self, inputs, training=False):
+        return self.dropout(self.dense(inputs), training=training)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_what_hides_variables_in_a_function_is_trained_sequentially(rate):
+    result = check(builder(more=[lambda: Compiled(rate)]), "sequential", epochs=2)
+    assert "variables within a function of its own, with @tf.function" in result.reason
+
+
+class CompiledMean(metrics.Mean):
+    @tf.function
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(tf.reduce_sum(y_pred))
+        self.count.assign_add(1.0)
+
+
+def test_a_metric_that_counts_in_a_function_is_refused_in_words():
+    said = r"^a layer, metric or loss .* leave out @tf\.function"
+    with pytest.raises(ValueError, match=said):
+        sweep(lambda: builder(measured=[CompiledMean()])())
+    with pytest.raises(ValueError, match=said):
+        range_test(builder(measured=[CompiledMean()])(), TRAIN, batch_size=8)
+
+
+def test_a_model_made_under_a_strategy_is_refused_in_words():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+
+    def build():
+        with strategy.scope():
+            return builder()()
+
+    with pytest.raises(ValueError, match=r"tf\.distribute .*: make it without strategy\.scope"):
+        sweep(build)
+    with pytest.raises(ValueError, match=r"tf\.distribute .*: make it without strategy\.scope"):
+        range_test(build(), TRAIN, batch_size=8)
 
 
 CLIPS = {"clipnorm": 1e3, "global_clipnorm": 1e3, "clipvalue": 1e3}

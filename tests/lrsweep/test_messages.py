@@ -365,6 +365,23 @@ def test_a_choice_says_what_is_wrong(name):
     assert_says(error, words)
 
 
+LOUD = [[2.0, 2.1, 2.2], [3.0, 0.1, 0.2], [4.0, 4.1, 4.2], [5.0, 5.1, 5.2]]  # the second one
+
+
+@pytest.mark.parametrize(
+    ("rows", "chance"),
+    [(LOUD, {}), (LOUD[::-1], {}), ([[9.0, 9.1, 9.2], *LOUD], {"val_loss": 1.9})],
+)
+def test_a_refusal_to_choose_says_which_better_mean_was_left_out(rows, chance):
+    losses = np.array(rows)[:, :, None]
+    rates = np.geomspace(0.01, 1, len(losses))
+    lost = np.zeros(losses.shape[:2], bool)
+    made = SweepResult(rates, np.arange(3), {"val_loss": losses}, lost, chance=chance)
+    loud = rates[np.argmin(losses.mean(axis=(1, 2)))]
+    with pytest.raises(ValueError, match=rf"{loud:.3g} has val_loss 1.1 ± 0.95, .* left out\.$"):
+        choose_learning_rate(made)
+
+
 @pytest.mark.parametrize("other", [None, "sweep.npz", {"val_loss": 1.0}])
 def test_a_choice_from_something_else_says_so(other):
     with pytest.raises(ValueError, match=r"^result must be a SweepResult, .* got ") as error:
