@@ -47,7 +47,7 @@ def impure_operations(graph):
 def hides_variables(graph):
     """Tell whether a graph uses variables within a function that it calls, as with `tf.function`.
 
-    What such a function holds of them when it's first called, it holds from then on.
+    The values that a copy gives to them don't reach such a function.
     """
     graphs = [graph, *(function.graph for function in _functions(graph))]
     calls = [it for own in graphs for it in own.get_operations() if it.type in FUNCTION_CALLS]

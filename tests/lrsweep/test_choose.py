@@ -653,7 +653,7 @@ def test_nothing_in_the_file_is_pickled(tmp_path, monkeypatch):
         assert json.loads(str(file["text"]))["format"] == "lrsweep.SweepResult"
         assert not any(file[name].dtype.hasobject for name in file.files)
     with pytest.raises(ValueError, match="some hold objects"):
-        SweepResult([0.1], np.array([None]), {}, [[True]]).save(tmp_path / "bad")
+        SweepResult([0.1], np.array([None]), {"loss": [[[1.0]]]}, [[True]]).save(tmp_path / "bad")
     assert not (tmp_path / "bad").exists()
 
 
