@@ -174,6 +174,17 @@ def magics_and_input(nb):
     own(nb, "answer_2", "import sys\nsys.exit()")
 
 
+def exits_in_the_middle(nb):
+    answer(nb, {**RIGHT, "answer_1": RIGHT["answer_1"] + "\nquit()"})
+    own(nb, "answer_2", "exit()")
+    own(nb, "answer_2", "exit")
+
+
+def exits_in_a_test(nb):
+    code = "def limit(c):\n    print('2a: right.')\n    print('2b: right.')\n    exit()"
+    answer(nb, {**RIGHT, "answer_2": code})
+
+
 def other_numbers(nb):
     answer(nb, RIGHT)
     cell(nb, "given").source = cell(nb, "given").source.replace("SEED = 7", "SEED = 0")
@@ -634,7 +645,8 @@ EXPECTED = {
     **dict.fromkeys(
         (
             perfect, prints_and_warns, own_helper, other_numbers, background_thread,
-            magics_and_input, tests_deleted, given_and_setup_deleted, grade_ids_renamed,
+            magics_and_input, exits_in_the_middle, tests_deleted, given_and_setup_deleted,
+            grade_ids_renamed,
             metadata_lost, metadata_and_ids_lost, retyped, answer_copied, old_answer_kept,
             stub_pasted_below,
             everything_twice, answer_in_a_new_cell, cells_moved, colab, colab_without_metadata,
@@ -647,6 +659,7 @@ EXPECTED = {
     partly: ((2, 0, 0), WAITING),
     wrong: (NONE, WAITING),
     syntax_error: ((0, 1, 2), WAITING),
+    exits_in_a_test: ((2, 0, 0), WAITING),
     endless_loop: ((0, 1, 2), WAITING),
     takes_9_gigabytes: ((0, 1, 2), WAITING),
     writes_300_megabytes: ((0, 1, 2), WAITING),

@@ -14,6 +14,8 @@ else
     folder=$(dirname "$1")
     exec 4<"$1" 5>"$folder/info.json" 6<"$folder/filter"
     start='import sys; sys.modules["debugpy"] = None # which nobody needs here, and takes long
+from ipykernel.zmqshell import ZMQInteractiveShell
+ZMQInteractiveShell.ask_exit = lambda shell: sys.exit() # exit() ends its cell, not the submission
 from ipykernel.kernelapp import launch_new_instance; launch_new_instance()'
     set -- "$MARKING_PYTHON" -c "$start" -f /run/connection.json --HistoryManager.enabled=False
 fi
