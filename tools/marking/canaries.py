@@ -2,6 +2,7 @@
 
 import random
 import re
+import unicodedata
 
 import nbformat
 from nbgrader.utils import is_grade, is_solution
@@ -147,7 +148,7 @@ def remove(nb, planted):
 def hints(nb):
     """Return what a person should look at in the student's own cells, as sentences."""
     own = [cell for cell in nb.cells if is_solution(cell) or cell.id.startswith("extra-")]
-    codes = [cell.source for cell in own if cell.cell_type == "code"]
+    codes = [_as_python_reads(cell.source) for cell in own if cell.cell_type == "code"]
     mine = {id(cell) for cell in own}
     course = "\n".join(cell.source for cell in nb.cells if id(cell) not in mine)
     code = comments.without_given_imports("\n".join(codes), course)
@@ -175,6 +176,11 @@ def hints(nb):
     changes = modules.changed(own, given)
     found += [f"an answer changes {name}, which was imported" for name in changes]
     return sorted(set(found))
+
+
+def _as_python_reads(code):
+    """Return code with the letters that Python takes for others in names, such as wide ones."""
+    return unicodedata.normalize("NFKC", code)
 
 
 def _code(nb, mine):
