@@ -463,6 +463,8 @@ PEEKS = {
     "def f():\n    from pandas.options import display as z",
     "an option of pandas that computes": "import pandas as pd\npd.options.mode.chained = 1",
     "checks of another name": "from course.answer_checks import check as expect",
+    "a frame, in wide letters": "import sys\nsys._\uff47etframe()",
+    "a name as text, in mathematical letters": "\U0001d420lobals()['np'] = print",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
 
@@ -620,10 +622,17 @@ def test_a_time_out_is_shown_as_one():
         ("test_1a", "AssertionError: Uphill!", []),
         ("extra-0", "CellTimeoutError: stopped", [f"{OWN} was stopped after 60 seconds"]),
         ("extra-0", "NameError: x", []),
+        ("extra-0", "ImportError: no Qt", [f"{OWN} ended with ImportError: no Qt"]),
+        (
+            "answer_2",
+            "ModuleNotFoundError: no x",
+            ["answer_2 ended with ModuleNotFoundError: no x"],
+        ),
+        ("answer_2", "CellTimeoutError: stopped", ["answer_2 was stopped after 60 seconds"]),
     ],
 )
 def test_what_did_not_come_to_its_end_is_noted(name, said, notes):
-    """Where a given cell was stopped, tests fail whatever the answers are."""
+    """Where a cell was stopped, or lacks a package, tests fail whatever the answers are."""
     nb = pupils.assignment(setup_cell())
     nb.cells.insert(2, nbformat.v4.new_code_cell("x", id="extra-0"))
     ename, _, evalue = said.partition(": ")

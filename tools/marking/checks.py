@@ -9,6 +9,10 @@ BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 PLACE = re.compile(r"(?:Cell In\[\d+\]|<ipython-input[^>\n]{0,80}>), line (\d+)")
 TIMED_OUT = "CellTimeoutError:"  # how the marker's own error begins
+LACKING = (  # what runs on a student's computer and cannot run in the sandbox ends with these
+    "ModuleNotFoundError", "ImportError", "FileNotFoundError", "StdinNotImplementedError",
+    "URLError", "ConnectionError", "gaierror",
+)  # fmt: skip
 SENTENCE = 160  # characters of what a check said
 
 
@@ -37,7 +41,8 @@ def failed(nb):
 def stopped(nb, seconds):
     """Return a sentence for each cell that did not come to its end and is needed by others.
 
-    These are cells that took too long, and given ones, before all answers, with an error.
+    These are cells that took too long, and, with an error: given ones before all answers, answers,
+    and the student's own where something may be missing only here, such as a package.
 
     Parameters
     ----------
@@ -56,7 +61,20 @@ def stopped(nb, seconds):
     for it in begin:
         if _is_given(it) and not _late(it):
             found += [f"{it.id} ended with {out.ename[:40]}" for out in _errors(it)[:1]]
+    for it in code:
+        if not _late(it):
+            found += [_ended(it, out) for out in _errors(it)[:1] if _says_more(it, out)]
     return found
+
+
+def _says_more(cell, out):
+    is_own = cell.id.startswith("extra-")
+    return is_solution(cell) or (is_own and out.ename in LACKING)
+
+
+def _ended(cell, out):
+    words = str(out.evalue).strip().split("\n")[0][:80]
+    return f"{_name(cell)} ended with {out.ename[:40]}: {words}"
 
 
 def _name(cell):
