@@ -336,7 +336,9 @@ def test_no_pattern_takes_time_to_the_square(work, unit, size):
     [
         (b"", "the file is empty"),
         (b" \n", "the file is empty"),
-        (b"{", "is damaged"),
+        (b"{", "is damaged [(]it is no JSON from line 1 on"),
+        (b'{"cells": [{}], "nbformat": 4, "nbformat_minor": 4}', "not as Jupyter writes it"),
+        (b'{"cells": [1]}', "what it holds is not as Jupyter writes it: open it in JupyterLab"),
         (b"TOO LARGE 60000000", "the file has 60 MB; a notebook may have 10"),
         (b'{"cells": ' + b"[" * 200_000, "is damaged"),
         (b"[1]", "it has no cells"),

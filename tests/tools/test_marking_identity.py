@@ -920,6 +920,7 @@ def test_what_tools_take_away_costs_nothing(room, released, kind):
             part["metadata"] = None
         else:
             del part["metadata"]
+    nb["cells"].append({"cell_type": "code", "outputs": None})
     content = json.dumps(nb).encode()
     assert lessons.lesson_of(room, content) == LESSON.number
     texts = released[0].read_text(encoding="utf-8"), released[1]

@@ -497,6 +497,19 @@ def test_a_text_in_a_given_cell_is_read(room, name, text, waits):
     assert determine_grade(pupils.cell(result, "free_text"))[0] == (None if waits else 0)
 
 
+def test_an_answer_that_was_merged_into_a_given_text_is_kept(room):
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    nb = nbformat.reads(texts[1], as_version=4)
+    given, answer = pupils.cell(nb, "story_2"), pupils.cell(nb, "answer_2")
+    code = f"# {given.source}\n{pupils.RIGHT['answer_2']}"
+    nb.cells[nb.cells.index(given)] = nbformat.v4.new_code_cell(code, id="story_2")
+    nb.cells.remove(answer)
+    result = restore.restored(nb, *restore.structure(*texts))
+    kept = [it.source for it in result.cells if it.cell_type == "code"]
+    assert code in kept
+    assert kept.index(code) < kept.index(pupils.cell(result, "test_2a").source)
+
+
 @pytest.mark.parametrize(
     ("code", "kept"),
     [

@@ -93,11 +93,24 @@ def _read(content):
             text = source if isinstance(source, str) else "".join(source)
             texts.add(_bare(text[:100_000]))
             names |= {it for it in called(cell, metadata_of(cell)) if isinstance(it, str)}
-    except NoNotebook:
-        raise
     except Exception as error:
-        raise NoNotebook(f"{type(error).__name__}: {str(error)[:100]}") from None
+        raise NoNotebook(why_not(error)) from None
     return frozenset(texts), frozenset(names)
+
+
+def why_not(error):
+    """Return in words why a file could not be read as a notebook.
+
+    Examples
+    --------
+    >>> why_not(json.JSONDecodeError("Expecting value", "{\\n?", 2))
+    'it is no JSON from line 2 on'
+    """
+    if isinstance(error, NoNotebook):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON from line {error.lineno} on"
+    return "what it holds is not as Jupyter writes it: open it in JupyterLab and save it anew"
 
 
 def text_of(content):

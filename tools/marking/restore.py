@@ -59,20 +59,26 @@ def read(content):
         text = lessons.text_of(content)
         why = _too_much(lessons.cells_of(text))
         with warnings.catch_warnings(action="ignore"):  # such as of two cells of one id
-            nb = None if why else nbformat.reads(_with_metadata(text), as_version=4)
+            nb = None if why else nbformat.reads(_mended(text), as_version=4)
+        if nb and not all(isinstance(it.source, str) and it.cell_type for it in nb.cells):
+            raise TypeError
     except Exception as error:
-        words = str(error).strip().split("\n")[0][:200]
+        words = lessons.why_not(error)
         raise RuntimeError(f"the file is no notebook, or is damaged ({words})") from None
     if why:
         raise RuntimeError(why)
     return nb
 
 
-def _with_metadata(text):
-    """Return a notebook's text with places for the metadata that a tool has taken away."""
+def _mended(text):
+    """Return a notebook's text with what a tool has taken away; outputs are made anew anyway."""
     data = json.loads(text)
     for part in (data, *data["cells"]):
         part["metadata"] = lessons.metadata_of(part)
+    for cell in data["cells"]:
+        cell.setdefault("source", "")
+        if "outputs" in cell:
+            cell["outputs"] = []
     return json.dumps(data)
 
 
@@ -187,7 +193,7 @@ def _kind(cell):
 def _written_into(cell, kind, given, known):
     """Return cells of the student's own with what was written into a given one."""
     source = cell.source
-    if kind == "markdown" and cell.cell_type != "code":
+    if kind == "markdown":
         lines = {line.strip() for line in given.splitlines()} | {""}
         written = any(line.strip() not in lines for line in source.splitlines())
         return [_plain(cell)] if written else []
