@@ -24,6 +24,7 @@ SAME = (  # a title that names the lesson's exercises and nothing else
     r"(?i)(?:assignment: )?(?:{notebook}|(?:exercises?|lesson|assignment|homework|übung|aufgabe)"
     r"[ _-]*0*{number})(?:: (?!.*(?:quiz|exam|test)).*)?"
 )
+TWO_NUMBERS = r".*?_\d+_\d+_"  # by which Canvas knows a file, whatever stands before them
 ADDED = r" *(?:\(\d+\)|\((?i:real)\)|\[.*\] *\|\d+)$"  # what platforms add to a title
 
 
@@ -112,6 +113,8 @@ def page_name(place, student, lesson):
     'Zoë M_47_assignsubmission_file_/exercises_01.html'
     >>> page_name("mzoe_LATE_1_2_exercises_01-1.ipynb", "zoe", one)
     'mzoe_LATE_1_2_exercises_01-1.html'
+    >>> page_name("smith_jrzoe_1_2_exercises_01.ipynb", "zoe", one)
+    'smith_jrzoe_1_2_exercises_01.html'
     """
     name = lesson.notebook
     for part in layouts.parts_of(place):
@@ -120,6 +123,6 @@ def page_name(place, student, lesson):
         if moodle:
             folder = "/" if part == moodle[0] else ""
             return f"{moodle[0]}{folder}{name}.html"
-        if platform in ("canvas", "blackboard"):
+        if platform in ("canvas", "blackboard") or re.match(TWO_NUMBERS, part):
             return re.sub(r"(?i)(\.ipynb(\.txt|\.json)?|\.zip)$", "", part) + ".html"
     return f"{student}/{name}.html"
