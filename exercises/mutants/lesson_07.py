@@ -497,6 +497,15 @@ def warmed_up(t, rate, warm_up):
 """,
         "An array gives an array",
     ),
+    "none_is_an_array": Mutant(
+        "without a warm-up t is always an array",
+        """
+def warmed_up(t, rate, warm_up):
+    if warm_up == 0:
+        return np.full(np.size(t), rate)
+    return rate * np.minimum((np.asarray(t) + 1) / warm_up, 1)
+""",
+    ),
     "none_is_zero": Mutant(
         "no warm-up, no rate",
         _warmed("rate * np.minimum((t + 1) / max(warm_up, 1), 1) * (warm_up > 0)"),
