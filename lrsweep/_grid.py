@@ -164,6 +164,11 @@ def _centre(prepared):
         suggested = range_test(model, experiment.train.parts, batch_size=size).suggest()
     except ValueError as error:
         reason = str(error).splitlines()[0]
+        if not own > 0:
+            raise ValueError(
+                f"learning_rates must be given: a range test found nothing ({reason}), and the "
+                f"optimizer's own rate, {own:.3g}, is no place to begin"
+            ) from error
         return (
             own,
             f"a range test found nothing ({reason}) and the optimizer's own rate is {own:.3g}",

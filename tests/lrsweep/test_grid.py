@@ -109,6 +109,13 @@ def test_without_a_range_test_the_optimizer_s_own_rate_is_the_centre():
     assert 0.01 in result.learning_rates or 0.0316 in result.learning_rates
 
 
+def test_a_rate_of_zero_is_no_place_to_begin():
+    stream = tf.data.Dataset.from_tensor_slices((X, SUMS)).batch(32)
+    model = builder(lambda: OPTIMIZERS.SGD(0.0), "mse", (1,))
+    with pytest.raises(ValueError, match=r"learning_rates must be given.*own rate, 0, is no place"):
+        sweep_learning_rates(model, None, stream, stream, seeds=1, progress=False)
+
+
 @pytest.mark.long
 def test_keep_goes_on_with_a_grid(tmp_path, monkeypatch):
     arguments = {"budget": 9, "seeds": 1, "epochs": 3}
