@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 MANY = 10  # words in a column that differ: more, and a tenth of the rows, are too many for dummies
-TEXT = 3  # words in a row: more, in most rows, are a text, neither a name nor a date
+TEXT = 4  # words in a row: more, in most rows, are a text, neither a name nor a date
 WRITTEN = re.compile(r"[-+]?(\d{1,3}([., ']\d{3})+([.,]\d+)?|\d*,\d+)")  # 1.000,50 or 1,5
 PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 CURRENCY = r"[$€£¥]|(?:USD|EUR|GBP|CHF|Fr\.) ?"  # before a number; after one, any unit may stand
@@ -138,7 +138,9 @@ def check_variety(name, column):
         Says what else to do with it.
     """
     kinds, date = column.nunique(), column.dtype.kind == "M"
-    if not date and column.dropna().astype(str).str.split().str.len().median() > TEXT:
+    if not date and kinds <= max(MANY, len(column) / 10):  # few answers, however long each
+        return
+    if not date and column.dropna().astype(str).str.count(r"[^\W\d]+").median() > TEXT:
         raise ValueError(
             f"the column {name} holds texts, such as {str(column.dropna().iloc[0])[:30]!r}. To "
             "learn from them, end my_arrays without check_table: vectorize = keras.layers."
@@ -146,14 +148,13 @@ def check_variety(name, column):
             f" and return vectorize(table[{name!r}]), y; and begin the model with an Embedding of "
             f"2000 words. Otherwise drop them, table = table.drop(columns=[{name!r}])"
         )
-    if date or kinds > max(MANY, len(column) / 10):
-        raise ValueError(
-            f"the column {name} holds {kinds} different words or dates, such as "
-            f"{str(column.dropna().iloc[0])!r}, too many to give a column each. Drop it, table = "
-            f"table.drop(columns=[{name!r}]), or take a number from it; for dates table[{name!r}] "
-            f"= pd.to_datetime(table[{name!r}]).dt.year, or .dt.dayofyear, with dayfirst=True "
-            "where the day is first"
-        )
+    raise ValueError(
+        f"the column {name} holds {kinds} different words or dates, such as "
+        f"{str(column.dropna().iloc[0])!r}, too many to give a column each. Drop it, table = "
+        f"table.drop(columns=[{name!r}]), or take a number from it; for dates table[{name!r}] "
+        f"= pd.to_datetime(table[{name!r}]).dt.year, or .dt.dayofyear, with dayfirst=True "
+        "where the day is first"
+    )
 
 
 def check_words(name, column):

@@ -208,6 +208,22 @@ def test_texts_are_numbered_by_the_mend_not_only_dropped():
     assert checked(returned, "classes")[0].shape == (20, 50)
 
 
+NAMES = ["Braund, Mr. Owen Harris", "Allen, Miss Ann", "Cumings, Mrs. John (Florence Briggs)"]
+NO_TEXTS = {
+    "long answers": (["Neither agree nor disagree", "I agree with all of it"] * 30, "get_dummies"),
+    "names": ([f"{NAMES[it % 3]} {it}" for it in range(60)], "60 different words or dates"),
+    "dates": ([f"Mon Apr 06 22:19:{it} PDT 2009" for it in range(10, 70)], "60 .* pd.to_datetime"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TEXTS)
+def test_what_has_several_words_is_no_text_yet(name):
+    """Who tells the names or the dates of a table to an Embedding loses all other columns."""
+    column, words = NO_TEXTS[name]
+    with pytest.raises(ValueError, match=words):
+        check_table(pd.DataFrame({"a": range(60), "said": column, "y": [0, 1] * 30}))
+
+
 FILES = {
     "no names": ("1.5,2,0\n2,3,1\n", "first line holds numbers, not names: 1.5, 2, 0.*header=None"),
     "two of a number": ("0.5,0.5,0\n2,3,1\n", "not names: 0.5, 0.5.1, 0"),
