@@ -547,6 +547,7 @@ ALTERNATIVES = {
         return "bounces forever"
     return np.select([first > 0, abs(first) < 1], names[1:], "diverges").item()
 """,
+        "capital": _regime('if p < 0:\n        return "ascent"', end="Diverges"),
     },
     "answer_3": {
         "two_steps": LIMIT

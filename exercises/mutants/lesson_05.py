@@ -612,6 +612,10 @@ def choose_lr(results):
 """,
     },
     "answer_3": {
+        "rates_read_back": changed(
+            FINDER,
+            ("= rate\n", "= rate\n        rates[k] = float(optimizer.learning_rate)\n"),
+        ),
         "by_parts": RANGE_TEST
         + """    optimizer, losses, smoothed = model.optimizer, [], []
     optimizer.build(model.trainable_variables)
@@ -700,6 +704,13 @@ def lr_range_test(model, x, y, lowest, highest, updates, batch_size=8, memory=0.
 """,
     },
     "answer_4": {
+        "in_32_bits": SUGGEST
+        + """    rates, losses = np.float32(rates), np.float32(losses)
+    if losses.argmin() == 0:
+        raise ValueError("the loss never falls")
+    slopes = np.gradient(losses, np.log(rates))
+    return rates[losses.argmin()] / 10, rates[slopes.argmin()]
+""",
         "loop": SUGGEST
         + """    best, fall, steepest = 0, 0.0, None
     for k in range(1, len(rates)):

@@ -469,6 +469,7 @@ def compare(chosen, fixed):
     ),
 }
 VERDICTS_RIGHT = {
+    "with a capital": changed(COMPARE, ('"better" if', '"Better" if')),
     "t value": """
 def compare(chosen, fixed):
     gains = [f - c for c, f in zip(chosen, fixed)]
