@@ -224,6 +224,13 @@ def test_what_has_several_words_is_no_text_yet(name):
         check_table(pd.DataFrame({"a": range(60), "said": column, "y": [0, 1] * 30}))
 
 
+def test_long_words_that_repeat_are_kinds_and_no_texts():
+    answers = ["in very good health", "in rather poor health"] * 10
+    table = pd.DataFrame({"answer": answers, "y": [0, 1] * 10})
+    with pytest.raises(ValueError, match=r"hold words, not numbers: answer.*get_dummies"):
+        check_table(table)
+
+
 FILES = {
     "no names": ("1.5,2,0\n2,3,1\n", "first line holds numbers, not names: 1.5, 2, 0.*header=None"),
     "two of a number": ("0.5,0.5,0\n2,3,1\n", "not names: 0.5, 0.5.1, 0"),
