@@ -321,6 +321,7 @@ def test_code_that_is_deeper_than_python_reads_costs_nothing_else(assigned, name
         (lambda text: checks.in_hidden_part(text, "BEGIN HIDDEN TESTS"), "<ipython-input"),
         (hints_of, "\n"), (hints_of, "testing.a"), (hints_of, "np."), (hints_of, "np.a "),
         (hints_of, "="), (hints_of, "!a\n"), (hints_of, "%time a\n"), (hints_of, "a = !b\n"),
+        (hints_of, "\u0301\u0316"), (hints_of, "#\ufdfa"),
         (layouts.whose, "-"), (layouts.whose, " -"),
     ],
 )  # fmt: skip

@@ -179,8 +179,17 @@ def hints(nb):
 
 
 def _as_python_reads(code):
-    """Return code with the letters that Python takes for others in names, such as wide ones."""
-    return unicodedata.normalize("NFKC", code)
+    """Return code with the letters that Python takes for others in names, such as wide ones.
+
+    Wide quotation marks stay: they end no text. One letter at a time takes no time to the square.
+    """
+    return re.sub(r"[^\x00-\x7f]", _plain_letter, code)
+
+
+def _plain_letter(found):
+    letter = found[0]
+    in_names = f"a{letter}".isidentifier()
+    return unicodedata.normalize("NFKC", letter) if in_names else letter
 
 
 def _code(nb, mine):
