@@ -465,6 +465,8 @@ PEEKS = {
     "checks of another name": "from course.answer_checks import check as expect",
     "a frame, in wide letters": "import sys\nsys._\uff47etframe()",
     "a name as text, in mathematical letters": "\U0001d420lobals()['np'] = print",
+    "a name as text, with a wide underscore": "\uff3f_import__('sys')",
+    "a name as text, behind wide signs in a text": "x = '\uff07\uff03'; globals()['np'] = print",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
 
@@ -504,6 +506,8 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "def update(x, rate):\n    '''Inspect the frame.'''  # __eq__\n    return x",
         "from course.answer_checks import check, expect\nimport numpy as np",
         "import pandas as pd\npd.options.display.max_rows = 9",
+        "print('\uff07')  # inspect it",
+        "print('of a wide eval\uff08x\uff09')",
     ],
 )
 def test_an_honest_name_is_no_peek(code):
@@ -628,6 +632,7 @@ def test_a_time_out_is_shown_as_one():
             "ModuleNotFoundError: no x",
             ["answer_2 ended with ModuleNotFoundError: no x"],
         ),
+        ("answer_2", "E: \x1b[2Ja\rb\x00", ["answer_2 ended with E: ?[2Ja?b?"]),
         ("answer_2", "CellTimeoutError: stopped", ["answer_2 was stopped after 60 seconds"]),
     ],
 )

@@ -687,6 +687,19 @@ def _stop():
     raise KeyboardInterrupt
 
 
+def test_notes_of_any_length_leave_tables_that_can_be_read(room, tmp_path):
+    """A student may raise, or import, what makes thousands of notes."""
+    collecting.collect(handed_in(room, tmp_path / "all.zip", ["anna/x.ipynb"]), room, LESSON)
+    marked(room, {})
+    path = room.file("autograded", LESSON, "anna")
+    nb = nbformat.read(path, as_version=4)
+    nb.metadata.marking |= {"suspicious": ["an answer changes q"], "notes": ["x" * 200_000]}
+    nbformat.write(nb, path)
+    for _ in range(2):
+        feedback.hand_back(room, LESSON)
+    assert "an answer changes q" in files.problems(room)[0]["reason"]
+
+
 def test_a_page_without_the_notebook_has_no_notes(room):
     row = {"student": "anna", "total": 2, "max": 8, "late": "", "notes": "looks", "test_1a": None}
     page = feedback._marks_alone(room, LESSON, row)

@@ -5,6 +5,8 @@ from itertools import takewhile
 
 from nbgrader.utils import is_grade, is_solution
 
+from .files import printable
+
 BEGIN, END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 PLACE = re.compile(r"(?:Cell In\[\d+\]|<ipython-input[^>\n]{0,80}>), line (\d+)")
@@ -74,7 +76,7 @@ def _says_more(cell, out):
 
 def _ended(cell, out):
     words = str(out.evalue).strip().split("\n")[0][:80]
-    return f"{_name(cell)} ended with {out.ename[:40]}: {words}"
+    return printable(f"{_name(cell)} ended with {out.ename[:40]}: {words}")
 
 
 def _name(cell):

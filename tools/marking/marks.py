@@ -7,7 +7,7 @@ from itertools import count
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import attempts, keep, lateness, roster, tables
+from . import attempts, clean, keep, lateness, roster, tables
 from .files import as_csv, locked, problems, write_whole
 
 TABLE, WRITTEN = "marks.csv", ".marks_written.csv"  # for a person, and what it was
@@ -175,7 +175,8 @@ def row(classroom, lesson, student, gradebook):
     much = [f"{it} has {scores[it]:g} of {points[it]:g}" for it in points if scores[it] is not None
             and scores[it] > points[it]]  # fmt: skip
     return {
-        **line, "status": status, **scores, "total": total, "notes": "; ".join(notes + much),
+        **line, "status": status, **scores, "total": total,
+        "notes": clean.shortened("; ".join(notes + much)),  # a table with more cannot be read
         "complete": not waiting, "too much": "; ".join(much),
     }  # fmt: skip
 
