@@ -115,14 +115,18 @@ def page_name(place, student, lesson):
     'mzoe_LATE_1_2_exercises_01-1.html'
     >>> page_name("smith_jrzoe_1_2_exercises_01.ipynb", "zoe", one)
     'smith_jrzoe_1_2_exercises_01.html'
+    >>> page_name("our_class_2026_11_homework/zoe/exercises_01.ipynb", "zoe", one)
+    'zoe/exercises_01.html'
     """
     name = lesson.notebook
-    for part in layouts.parts_of(place):
+    parts = layouts.parts_of(place)
+    for part in parts:
         platform = layouts.whose(part).platform
         moodle = re.match(r".+?_\d+_assignsubmission_[a-z]+(?=_|$)_?", part)
         if moodle:
             folder = "/" if part == moodle[0] else ""
             return f"{moodle[0]}{folder}{name}.html"
-        if platform in ("canvas", "blackboard") or re.match(TWO_NUMBERS, part):
+        flat = len(parts) == 1 and re.match(TWO_NUMBERS, part)
+        if platform in ("canvas", "blackboard") or flat:
             return re.sub(r"(?i)(\.ipynb(\.txt|\.json)?|\.zip)$", "", part) + ".html"
     return f"{student}/{name}.html"
