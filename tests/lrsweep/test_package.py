@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from packaging.requirements import Requirement
@@ -78,7 +79,9 @@ def test_every_dependency_says_why_and_both_versions_agree():
 @pytest.mark.parametrize("missing", ["matplotlib.pyplot", "pandas", "cloudpickle"])
 def test_what_is_missing_is_named_with_its_extra(missing, monkeypatch):
     test = lrsweep.RangeTest([0.1, 1.0, 10.0], [3.0, 1.0, 2.0])
-    result = lrsweep.SweepResult(test.learning_rates, [0], {}, [[False]] * 3)
+    result = lrsweep.SweepResult(
+        test.learning_rates, [0], {"loss": np.ones((3, 1, 1))}, [[False]] * 3
+    )
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, "lrsweep._executors", raising=False)
     need, extra = {
