@@ -439,6 +439,15 @@ def test_lesson_3_each_further_tenth_takes_11_5_updates_and_the_first_takes_30()
     np.testing.assert_allclose(left[t] / factor**t / t, 1.295, rtol=0.005)  # it grows like t
 
 
+def test_lesson_3_the_first_cut_is_slow_even_where_the_distance_does_not_grow():
+    rate, beta = numpy_optimizers.fastest_momentum(100, 1)
+    optimizer, floor = numpy_optimizers.momentum(rate, beta), np.array([0.0, 1.0])
+    path = numpy_optimizers.follow(optimizer, lambda w: np.array([100.0, 1.0]) * w, floor, 60)
+    left = np.linalg.norm(path, axis=1)
+    assert left.max() == 1
+    assert np.argmax(left <= 0.1) == 19, "so its growth is not all that makes a first cut slow"
+
+
 # --- the race ------------------------------------------------------------------------------------
 
 
