@@ -6,12 +6,15 @@ without: then the condition must stay in the sentence.
 """
 
 import math
+import re
 
 import keras
+import nbformat
 import numpy as np
 import numpy_networks as networks
 import pytest
 from claims import fallen_for_traps
+from conftest import ROOT
 from sklearn.model_selection import train_test_split
 
 from lrsweep import CurvatureMeter
@@ -251,6 +254,17 @@ def test_lesson_4_at_003_inverse_time_ends_4_per_cent_lower_than_at_001():
         best_end(lambda rate, d=d: schedules.inverse_time(rate, d), rates)[0] for d in (0.01, 0.03)
     ]
     assert ends[1] / ends[0] == pytest.approx(0.964, abs=0.004)
+
+
+def test_lesson_4_inverse_time_is_printed_at_its_best_rate_for_each_d():
+    cells = nbformat.read(ROOT / "notebooks/04_decay_and_schedules.ipynb", as_version=4).cells
+    shown = "".join(cell.outputs[0].text for cell in cells if "inverse time, d =" in cell.source)
+    printed = {float(d): float(loss) for d, loss in re.findall(r"d = (\S+): (\S+)", shown)}
+    assert len(printed) == 4
+    rates = np.geomspace(0.05, 20, 400)  # at d = 0.1 the best one lies far above the limit of 2
+    for d, loss in printed.items():
+        lowest = best_end(lambda rate, d=d: schedules.inverse_time(rate, d), rates)[0]
+        assert loss == pytest.approx(lowest, rel=0.005)
 
 
 def test_lesson_4_the_debts_are_equal_at_0098_and_the_best_constant_rate_is_0125():
