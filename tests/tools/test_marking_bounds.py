@@ -283,6 +283,7 @@ def test_nothing_of_it_stays_on_the_computer(marked):
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             assert b"/run/connection.json" not in path.read_bytes()
+    assert not pupils.dead_groups()
 
 
 def test_a_page_of_brackets_is_made_at_once(marked):

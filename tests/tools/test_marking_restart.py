@@ -145,6 +145,7 @@ def kill_and_go_on(room, names, longest):
         assert "Traceback" not in printed, (told, printed)
         assert code in (0, 130, -9, -getattr(signal, f"SIG{name}")), (told, code)
     undisturbed(room)
+    assert not pupils.dead_groups()
 
 
 @pytest.fixture(scope="session")
@@ -485,6 +486,7 @@ def test_a_cluster_marks_as_this_computer_does_and_survives_a_killed_worker(room
     assert len(told) == len(results) == 12
     left = {it.name.split("-")[1] for it in Path(tempfile.gettempdir()).glob("marking-[0-9]*-*")}
     assert left <= {str(workers[0])}  # the one that was killed; the next run removes it
+    assert not pupils.dead_groups()
     rows = {row["student"]: row for row in marks.rows(room, LESSON)}
     assert all(rows[it]["status"] == "failed" for it in ("corrupt", "leaves"))
     for name in ("perfect", "partly"):

@@ -4,7 +4,7 @@ import hashlib
 from typing import NamedTuple
 
 import nbformat
-from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, setenv
+from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution
 
 from . import restore
 from .files import digest
@@ -64,8 +64,7 @@ def _marked(task):
     limits = {"timeout": task.seconds, "total": task.total}
     runner = RunInSandbox(kernel_name=task.kernel, **limits, record_timing=False)
     runner.shutdown_kernel, runner.place = "immediate", task.place
-    with setenv(NBGRADER_EXECUTION="autograde"):
-        nb, _ = runner.preprocess(nb, {"metadata": {}})
+    nb, _ = runner.preprocess(nb, {"metadata": {}})
     scores = {it.metadata.nbgrader.grade_id: _score(it) for it in nb.cells if is_grade(it)}
     silent = tuple(it.metadata.nbgrader.grade_id for it in nb.cells if _is_silent(it))
     answers = _answers(nb)

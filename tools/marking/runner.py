@@ -14,9 +14,9 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Integer
 
-from . import canaries, checks, clean, filter
+from . import canaries, cgroup, checks, clean, filter
 from .sandbox import ROOT
-from .watch import Watch
+from .watch import Watch, most_memory, too_much
 
 OUTPUT = 200_000  # characters of output that one cell may keep
 STOPPED = 15  # seconds until a cell must have stopped, and its output be here
@@ -45,18 +45,8 @@ class RunInSandbox(Execute):
         self.timeout_func = self._seconds
         planted = canaries.plant(nb)
         self._folder = Path(tempfile.mkdtemp(prefix="marking-", dir=self.place or None))
-        self._watch = Watch(self.total, self._stop)
-        try:
-            self._watch.start()
-            nb, resources = super().preprocess(nb, resources)
-        except Exception as error:
-            raise RuntimeError(self._why or self._words(error)) from error
-        finally:
-            self._watch.over.set()
-            self._watch.join()
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if self._why:
-            raise RuntimeError(self._why)
+        with cgroup.made(most_memory()) as self._group:
+            nb, resources = self._watched(nb, resources)
         found = canaries.judge(nb, planted, self.replies)
         canaries.remove(nb, planted)
         nb.metadata.clear()
@@ -66,6 +56,27 @@ class RunInSandbox(Execute):
         clean.notebook(nb)
         nb.metadata.marking["failed"] = checks.failed(nb)
         return nb, resources
+
+    def _watched(self, nb, resources):
+        """Execute, unless it takes more than it may."""
+        self._watch = Watch(self.total, self._stop)
+        try:
+            self._watch.start()
+            nb, resources = super().preprocess(nb, resources)
+        except Exception as error:
+            self._why = self._why or self._too_much() or self._words(error)
+            raise RuntimeError(self._why) from error
+        finally:
+            self._watch.over.set()
+            self._watch.join()
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if why := self._why or self._too_much():
+            raise RuntimeError(why)
+        return nb, resources
+
+    def _too_much(self):
+        """Return what to say if the group's limit has killed a process, or ""."""
+        return too_much() if self._group.full() else ""
 
     def _seconds(self, cell):
         """Return how long a cell may run; a given one has as long as the submission.
@@ -111,10 +122,12 @@ class RunInSandbox(Execute):
         """Start it; the trusted find the course in the submission's own folder, too."""
         if self._sandboxed:
             (self._folder / "filter").write_bytes(filter.program())
+            options["env"] = {**os.environ, **self._group.environment}
         else:
             for name in ("utils", "lrsweep", "course", "data", "notebooks", "pyproject.toml"):
                 (self._folder / name).symlink_to(ROOT / name)
-            options["env"] = {**os.environ, "COURSE_MARKING": "1"}
+            told = {"COURSE_MARKING": "1", "NBGRADER_EXECUTION": "autograde"}
+            options["env"] = {**os.environ, **told}
         await super().async_start_new_kernel(cwd=str(self._folder), **options)
         if self._sandboxed:
             self._watch.first = _first_process(self._folder / "info.json")

@@ -30,16 +30,27 @@ class Watch(threading.Thread):
 
     def run(self):
         """Look again and again until it is over."""
-        end, most = time.monotonic() + self.seconds, int(os.environ.get(MEMORY, 6 << 30))
+        end, most = time.monotonic() + self.seconds, most_memory()
         while not self.over.wait(EVERY):
             why = ""
             if time.monotonic() > end:
                 why = f"stopped after {self.seconds} seconds"
             elif self.first and memory(self.first, most) > most:
-                why = f"stopped: its processes took more than {most / 1e9:.1f} GB of memory in sum"
+                why = too_much()
             if why:
                 self.stop(why)
                 return
+
+
+def most_memory():
+    """Return how many bytes a submission may take."""
+    return int(os.environ.get(MEMORY, 6 << 30))
+
+
+def too_much():
+    """Return what is said of a submission that took more."""
+    most = most_memory() / 1e9
+    return f"stopped: its processes took more than {most:.1f} GB of memory in sum"
 
 
 def memory(first, enough):

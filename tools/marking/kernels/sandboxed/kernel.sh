@@ -60,6 +60,8 @@ for part in bin lib lib32 lib64 sbin; do
     fi
 done
 
+# All that follows runs in the submission's control group, if it has one (tools/marking/cgroup.py).
+[ -z "${MARKING_GROUP:-}" ] || echo $$ >"$MARKING_GROUP/cgroup.procs" || :
 exec bwrap --ro-bind /usr /usr \
     --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache --ro-bind-try /etc/fonts /etc/fonts \
     --ro-bind-try /etc/alternatives /etc/alternatives \
