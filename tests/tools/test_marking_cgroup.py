@@ -64,6 +64,17 @@ def test_a_group_takes_its_processes_with_it_when_an_error_ends_the_run():
     assert not group.folder.exists()
 
 
+def test_a_group_is_waited_for_whose_processes_end_slowly(monkeypatch):
+    """Such as those with millions of timers: the kernel needs more than five seconds for them."""
+    clock = iter(range(100))
+    monkeypatch.setattr(cgroup.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(cgroup.time, "sleep", lambda seconds: None)
+    answers = [False] * 30 + [True]
+    monkeypatch.setattr(cgroup, "_removed", lambda folder: answers.pop(0))
+    cgroup.Group(Path("/nowhere")).remove()
+    assert not answers
+
+
 @real
 def test_a_limit_further_up_binds_and_is_not_the_submissions_fault(monkeypatch):
     """Such as a container's: what it kills has not taken more than a submission may."""

@@ -62,7 +62,7 @@ class Group:
         most, limit = (int(_read(self.folder / name) or 0) for name in names)
         return most > 0.99 * limit
 
-    def remove(self, seconds=5):
+    def remove(self, seconds=60):
         """Kill what is left in it, and remove it."""
         end = time.monotonic() + seconds
         while self.folder and not _removed(self.folder) and time.monotonic() < end:
