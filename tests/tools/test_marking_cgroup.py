@@ -65,7 +65,7 @@ def test_a_group_takes_its_processes_with_it_when_an_error_ends_the_run():
 
 
 def test_a_group_is_waited_for_whose_processes_end_slowly(monkeypatch):
-    """Such as those with millions of timers: the kernel needs more than five seconds for them."""
+    """A busy computer may need more than five seconds to end hundreds of them."""
     clock = iter(range(100))
     monkeypatch.setattr(cgroup.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(cgroup.time, "sleep", lambda seconds: None)
