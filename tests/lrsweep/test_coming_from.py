@@ -1,5 +1,6 @@
 """The page for those who come from other tools: its examples run, where the tools are there."""
 
+import contextlib
 import re
 
 import pytest
@@ -19,14 +20,21 @@ def needed(block):
     return TOOLS & set(named) & set(used)
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Sweep as the page does, once for all examples; return the names it made, and the folder."""
+    folder, names = tmp_path_factory.mktemp("page"), {"__name__": "page"}
+    with contextlib.chdir(folder):
+        for block in (BLOCKS[0], next(block for block in BLOCKS if "keep=" in block)):
+            exec(compile(block, "COMING_FROM.md", "exec"), names)
+    return names, folder
+
+
 @pytest.fixture
-def namespace(tmp_path, monkeypatch):
+def namespace(swept, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    names = {"__name__": "page"}
-    for block in (BLOCKS[0], next(block for block in BLOCKS if "keep=" in block)):
-        exec(compile(block, "COMING_FROM.md", "exec"), names)
-    return names
+    return dict(swept[0])
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS[1:] if "keep=" not in block])
@@ -45,11 +53,12 @@ def test_an_example_runs(block, namespace, tmp_path):
         assert runs == wanted
 
 
-def test_the_sweep_that_replaces_a_search_has_an_answer(namespace, capsys, tmp_path):
-    assert namespace["result"].engine == "vectorized"
-    assert (tmp_path / "sweep" / "experiment.json").exists()
+def test_the_sweep_that_replaces_a_search_has_an_answer(swept):
+    names, folder = swept
+    assert names["result"].engine == "vectorized"
+    assert (folder / "sweep" / "experiment.json").exists()
     frame = pytest.importorskip("pandas").DataFrame
-    assert isinstance(namespace["result"].to_frame(), frame)
+    assert isinstance(names["result"].to_frame(), frame)
 
 
 def test_what_is_named_exists():
