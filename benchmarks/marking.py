@@ -3,9 +3,9 @@
     python -m benchmarks.marking             # one submission, 20 times; lesson 1
     python -m benchmarks.marking 3           # the same for lesson 3
     python -m benchmarks.marking 1 300       # and 300 submissions with two workers
-    python -m benchmarks.marking 1 --dask --students 2000 --both 200
+    python -m benchmarks.marking 1 --dask --students 2000 --both 100
 
-The last one starts a Dask scheduler and two workers as the guide does. It marks 200 submissions
+The last one starts a Dask scheduler and two workers as the guide does. It marks 100 submissions
 with `WORKERS=2` and with the cluster, in turns, and then 2,000 with the cluster. One in four is the
 notebook as it was given, so whoever gets another's marks is found out.
 
