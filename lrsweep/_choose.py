@@ -251,13 +251,14 @@ class _Table:
         mean = f"{self.metric} {self.sign * self.means[place]:.4g}"
         return f"{mean} ± {error:.2g}" if error > 0 else mean
 
-    def left_out(self, before="\n"):
-        """Say which rates may be the best by luck alone, each after `before`; "" if none is."""
-        return "".join(
-            f"{before}{rate:.3g} has {words}, but scatters more than {LOUD} times as much as most, "
+    def left_out(self, before=""):
+        """Say which rates may be the best by luck alone, the first after `before`; "" if none is."""
+        said = "\n".join(
+            f"{rate:.3g} has {words}, but scatters more than {LOUD} times as much as most, "
             "and isn't clearly better than the best that doesn't: left out."
             for rate, words in self.lucky
         )
+        return said and before + said
 
     def _why_alike(self):
         if self.seeds == 1:
@@ -419,7 +420,7 @@ def _explain(table, best, tie, low, high, chosen):
     rates, said = table.rates, table.words(best)
     lines = [tie] if tie else []
     if table.lucky:
-        lines.append(table.left_out().strip())
+        lines.append(table.left_out())
     if table.alike:
         end = "." if table.seeds == 1 else "?"
         lines.append(f"{rates[best]:.3g} has the best {said}, {table.alike}{end}")

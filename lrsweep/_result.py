@@ -6,6 +6,7 @@ import os
 import uuid
 import zipfile
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,11 @@ class SweepResult:
             raise ValueError(f"learning_rates must be positive numbers, got {shorten(rates)}")
         seeds = _of_shape("seeds", self.seeds, (None,))
         shape = len(rates), len(seeds)
+        if 0 in shape:
+            raise ValueError(
+                "learning_rates and seeds must hold one each, at least, got "
+                f"{shape[0]} and {shape[1]} of them"
+            )
         diverged = _of_shape("diverged", self.diverged, shape, "biuf")
         made = {
             "learning_rates": rates,
@@ -118,6 +124,10 @@ class SweepResult:
             raise ValueError(
                 f"metrics must hold the same epochs, one at least, for each name, got {epochs}"
             )
+        if not isinstance(self.chance, dict) or not all(
+            isinstance(score, Real) for score in self.chance.values()
+        ):
+            raise ValueError(f"chance must be a dict of numbers by metric, got {shorten(self.chance)}")
         if not isinstance(self.directions, dict) or any(
             way not in ("min", "max") for way in self.directions.values()
         ):
