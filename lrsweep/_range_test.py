@@ -181,10 +181,13 @@ class Training:
         return int(self.optimizer._iterations.numpy())
 
     def _one_step(self, parts):
+        from lrsweep._examples import words_for_size
+
         self.model.reset_metrics()
         for metric in self.own_metrics:
             metric.reset_state()
-        loss = _loss_of(self.step(*parts))
+        with words_for_size(self.model, len(next(_arrays(parts[0])))):
+            loss = _loss_of(self.step(*parts))
         if not self.has_run:
             self._check_no_new_variables()
             self.has_run = True

@@ -5,10 +5,13 @@ those that Keras does not list, numbers that Python code counts, arrays, random 
 `Snapshot` goes through all of it and can put it back. What can't be put back is refused.
 """
 
+import array
 import collections
 import contextlib
+import copy
 import functools
 import io
+import queue
 import random
 import sys
 import types
@@ -26,6 +29,11 @@ _CLOSED = frozenset({"tensorflow", "numpy", *sys.stdlib_module_names}) - {"colle
 _OWN = random.Random("lrsweep")  # never put back, so that no seed comes twice
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, np.generic)
 _EMPTY = object()
+_Table = tf.lookup.experimental.MutableHashTable
+_ONE_WAY = (
+    *(collections.abc.Iterator, queue.Queue, queue.SimpleQueue),
+    *(tf.queue.QueueBase, tf.lookup.experimental.DenseHashTable),
+)
 
 
 class Snapshot:
@@ -105,12 +113,12 @@ class Snapshot:
             if isinstance(thing, kind):
                 self._undo.append(functools.partial(put, thing, get(thing)))
                 return []
-        if isinstance(thing, collections.abc.Iterator) and not isinstance(thing, io.IOBase):
+        if isinstance(thing, _ONE_WAY) and not isinstance(thing, io.IOBase):
             if _root(thing) == "keras":  # what an interrupted `fit` has left, never used again
                 return []
             raise ValueError(
-                f"{path} is a {type(thing).__name__}, which only goes forward: a range test could "
-                "not put it back. Keep it outside the model, or keep a number that counts"
+                f"{path} is a {type(thing).__name__}, and a range test could not put it "
+                "back. Keep it outside the model, or keep a number that counts"
             )
         if isinstance(thing, (dict, list)) and _root(thing) == "tensorflow":  # its wrappers
             inner = getattr(thing, "__wrapped__", None)
@@ -252,8 +260,8 @@ class _Deque:
         container.extend(kept)
 
 
-class _Bytes:
-    copy = staticmethod(bytes)
+class _Flat:
+    copy = staticmethod(copy.copy)
 
     @staticmethod
     def fill(container, kept):
@@ -265,9 +273,19 @@ _CONTAINERS = (
     (list, _List),
     (set, _Set),
     (collections.deque, _Deque),
-    (bytearray, _Bytes),
+    (bytearray, _Flat),
+    (array.array, _Flat),
 )
+
+
+def _refill_table(table, kept):
+    """Give a table of TensorFlow the keys and values that it had."""
+    table.remove(table.export()[0])
+    table.insert(*kept)
+
+
 _GENERATORS = (  # kind, how its state is read, how it is put back
+    (_Table, _Table.export, _refill_table),
     (
         np.random.Generator,
         lambda it: it.bit_generator.state,

@@ -1,5 +1,7 @@
 """The range test: what it records, that it leaves no trace, what it refuses, and its rules."""
 
+import array
+import queue
 import random
 import types
 
@@ -65,8 +67,10 @@ def test_batches_of_a_size_that_the_model_was_not_made_for():
     data = x.reshape(-1, 2, 2), y
     stateful = keras.Sequential([inputs, LAYERS.LSTM(3, stateful=True), LAYERS.Dense(3, "softmax")])
     stateful.compile("adam", "sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match=r"made for batches of 8 .*have 16: let them have 8"):
-        range_test(stateful, data, batch_size=16)
+    for _ in range(2):  # new, and trained
+        with pytest.raises(ValueError, match=r"made for batches of 8 .*have 16: let them have 8"):
+            range_test(stateful, data, batch_size=16)
+        stateful.fit(data[0][:56], y[:56], batch_size=8, verbose=0)
     flat = keras.Sequential([inputs, LAYERS.Flatten(), LAYERS.Dense(3, "softmax")])
     flat.compile("adam", "sparse_categorical_crossentropy")
     assert len(range_test(flat, data, updates=5, batch_size=16).losses) == 5
@@ -220,6 +224,32 @@ def test_counters_in_slots_are_put_back():
     before = layer.count.calls
     range_test(model, DATA, updates=3)
     assert layer.count.calls == before
+
+
+def test_tables_of_tensorflow_and_flat_arrays_are_put_back():
+    class Filling(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
+            self.flat = array.array("i", [7])
+
+        def call(self, inputs):
+            key = tf.constant([5], tf.int64)
+            self.table.insert(key, self.table.lookup(key) + 2)
+            self.flat.append(1)
+            return inputs
+
+        def look(self):
+            pairs = zip(*(part.numpy().tolist() for part in self.table.export()))
+            return sorted(pairs), self.flat.tolist()
+
+    layer = Filling()
+    model = network(layers=[layer])
+    layer.table.insert([3, 4], [1, 2])
+    before = layer.look()
+    range_test(model, DATA, updates=3)
+    assert layer.look() == before
+    assert before[0][:2] == [(3, 1), (4, 2)]
 
 
 def test_a_fresh_model_s_python_counters_are_put_back_too():
@@ -690,6 +720,15 @@ REFUSED = {
     "own accumulation": (accumulating, "only 2 of 8 steps change the model's weights"),
     "new variables": (lambda: network(kind=Lazy), "makes new variables .*average"),
     "a generator": (lambda: holding(i for i in "abc"), r"thing is a generator, .* put it back"),
+    "a queue": (lambda: holding(queue.Queue()), r"thing is a Queue, .* put it back"),
+    "a dense table": (
+        lambda: holding(tf.lookup.experimental.DenseHashTable(tf.int64, tf.int64, *(-1, -2, -3))),
+        r"thing is a DenseHashTable, .* put it back",
+    ),
+    "TensorFlow's": (
+        lambda: holding(tf.queue.FIFOQueue(9, ["float32"])),
+        r"thing is a FIFOQueue, .* put it back",
+    ),
     "frozen": (frozen, "no weights to train"),
     "other keys": (lambda: reporting("other"), "'loss', .* this one reports objective"),
     "three losses": (lambda: reporting("three"), r"single number, it has the shape \(3,\)"),
