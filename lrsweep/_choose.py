@@ -252,8 +252,8 @@ class _Table:
         return f"{mean} ± {error:.2g}" if error > 0 else mean
 
     def left_out(self, before=""):
-        """Say which rates may be the best by luck alone, the first after `before`; "" if none is."""
-        said = "\n".join(
+        """Say which rates may be the best by luck alone, in lines or after `before`; "" if none."""
+        said = (" " if before else "\n").join(
             f"{rate:.3g} has {words}, but scatters more than {LOUD} times as much as most, "
             "and isn't clearly better than the best that doesn't: left out."
             for rate, words in self.lucky

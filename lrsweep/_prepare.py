@@ -163,7 +163,7 @@ def prepare(
         raise ValueError(
             f"build_model's models share a variable outside of them, which training changes: "
             f"{names}. The trainings would change each other: make it in build_model, anew at "
-            "each call"
+            "each call (for keras.random, a keras.random.SeedGenerator to give as seed)"
         )
     _check_same_results(probe, again)
     _check_same_trainings(probe, first)

@@ -127,7 +127,9 @@ class SweepResult:
         if not isinstance(self.chance, dict) or not all(
             isinstance(score, Real) for score in self.chance.values()
         ):
-            raise ValueError(f"chance must be a dict of numbers by metric, got {shorten(self.chance)}")
+            raise ValueError(
+                f"chance must be a dict of numbers by metric, got {shorten(self.chance)}"
+            )
         if not isinstance(self.directions, dict) or any(
             way not in ("min", "max") for way in self.directions.values()
         ):

@@ -149,18 +149,31 @@ def shorten(value, limit=60):
 
 def file_name(name, value):
     """Return `value` as the path of a file, which need not exist."""
-    if not isinstance(value, (str, os.PathLike)) or not str(value):
-        raise ValueError(f"{name} must be the name of a file, got {value!r}")
-    if Path(value).is_dir():
+    path = _path(name, value, "file")
+    if path.is_dir():
         raise ValueError(f"{name} must be the name of a file, {str(value)!r} is a folder")
-    return Path(value)
+    return path
 
 
 def folder_name(name, value):
     """Return `value` as the path of a folder, which need not exist."""
-    if not isinstance(value, (str, os.PathLike)) or not str(value):
-        raise ValueError(f"{name} must be the name of a folder, got {value!r}")
-    path = Path(value)
+    path = _path(name, value, "folder")
     if path.exists() and not path.is_dir():
         raise ValueError(f"{name} must be a folder, {str(value)!r} is a file")
     return path
+
+
+def _path(name, value, what):
+    """Return `value` as a path if the operating system takes it for one."""
+    if not isinstance(value, (str, os.PathLike)) or not str(value):
+        raise ValueError(f"{name} must be the name of a {what}, got {value!r}")
+    try:
+        os.stat(value)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:  # too long, or with a character that no name has
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(
+            f"{name} must be the name of a {what}, got {shorten(value)}: {why}"
+        ) from error
+    return Path(value)

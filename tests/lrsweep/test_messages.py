@@ -73,6 +73,11 @@ SWEEP = {
         {"keep": Path(__file__) / "runs"},
         "keep must be a folder that can be made test_messages.py Not a directory",
     ),
+    "a folder no system takes": (
+        {"keep": "a\0b"},
+        r"keep must be the name of a folder 'a\x00b' null",
+    ),
+    "a long name": ({"keep": "a" * 300}, "keep must be the name of a folder 'aaa aa... too long"),
     "no rates": ({"learning_rates": []}, "learning_rates must not be empty"),
     "rate not finite": ({"learning_rates": [0.1, np.inf]}, "learning_rates finite inf"),
     "no epochs": ({"epochs": 0}, "epochs must be a whole number of at least 1 got 0"),
