@@ -58,7 +58,8 @@ def check_text(name, column):
     if len(signs) and (marks or len(odd) < len(column)) and few:
         raise ValueError(
             f"the column {name} holds numbers and something else, such as {signs.iloc[0]!r}. "
-            f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{signs.iloc[0]!r}])"
+            f"If that means a gap, say so: pd.read_csv(CSV, na_values=[{signs.iloc[0]!r}]). A row "
+            f"of totals must go: table = table[table[{name!r}] != {signs.iloc[0]!r}]"
         )
 
 
@@ -140,13 +141,14 @@ def check_variety(name, column):
     kinds, date = column.nunique(), column.dtype.kind == "M"
     if not date and kinds <= max(MANY, len(column) / 10):  # few answers, however long each
         return
-    if not date and column.dropna().astype(str).str.count(r"[^\W\d]+").median() > TEXT:
+    if not date and column.dropna().astype(str).str.count(r"\S*[^\W\d]\S*").median() > TEXT:
         raise ValueError(
             f"the column {name} holds texts, such as {str(column.dropna().iloc[0])[:30]!r}. To "
-            "learn from them, end my_arrays without check_table: vectorize = keras.layers."
-            f"TextVectorization(2000, output_sequence_length=50), vectorize.adapt(table[{name!r}])"
-            f" and return vectorize(table[{name!r}]), y; and begin the model with an Embedding of "
-            f"2000 words. Otherwise drop them, table = table.drop(columns=[{name!r}])"
+            f"learn from them, end my_arrays without check_table: texts = table[{name!r}].fillna"
+            "(''), vectorize = keras.layers.TextVectorization(2000, output_sequence_length=50), "
+            "vectorize.adapt(texts) and return vectorize(texts), table.iloc[:, -1]; and begin the "
+            "model with an Embedding of 2000 words. Otherwise, or if they are names, drop them: "
+            f"table = table.drop(columns=[{name!r}])"
         )
     raise ValueError(
         f"the column {name} holds {kinds} different words or dates, such as "
