@@ -19,6 +19,7 @@ OF_ROWS = {
     "f1score": "",
     "fbetascore": "",
 }
+OF_ONE_UNIT = ("Precision", "Recall", "AUC", "precision", "recall", "auc")
 OF_NUMBERS = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
@@ -47,12 +48,17 @@ def check_outputs(build_model, x, y, targets):
             "build_model must be the function that builds a model, without parentheses, got "
             f"{type(build_model).__name__}"
         )
-    model = build_model()
+    model = _built(build_model, x)
     _check_words(model, x)
     loss, from_logits = _loss(model)
     kind = loss or type(getattr(model, "loss", None)).__name__
     several = y.ndim == 2 and y.shape[1] > 1
     _check_metrics(model, targets, several, from_logits and "binary" in kind.lower())
+    if loss == CATEGORICAL[1] and (wrong := [n for n, _ in _metrics(model) if n in OF_ONE_UNIT]):
+        raise ValueError(
+            f"the metric {wrong[0]} wants a single unit, for two classes: take Dense(1, "
+            "activation='sigmoid') and 'binary_crossentropy', or 'accuracy' as the metric"
+        )
     if loss is None:
         _check_pairs(model, x, y)
         return
@@ -79,6 +85,19 @@ def check_outputs(build_model, x, y, targets):
             _check_probabilities(outputs, from_logits)
 
 
+def _built(build_model, x):
+    """Return the reader's model, or say which shape its layers get if they want another one."""
+    try:
+        return build_model()
+    except ValueError as error:
+        if "ndim=" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}. This counts an axis for the batch; an example of x has the shape "
+            f"{x.shape[1:]}. If it's a series or a grey picture, let my_arrays return x[..., None]"
+        ) from error
+
+
 def optimizer_in_words(optimizer):
     """Return an optimizer's name, and that of its schedule, if it has one.
 
@@ -93,11 +112,14 @@ def optimizer_in_words(optimizer):
     import keras
 
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    name = type(inner).__name__
+    if momentum := getattr(inner, "momentum", 0):
+        name += f" (momentum {momentum:g})"
     rate = inner._learning_rate  # `learning_rate` is the schedule's value, a number
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         kind = type(rate).__name__
-        return f"{type(inner).__name__} with {kind} (the rate is the largest of the schedule)"
-    return type(inner).__name__
+        return f"{name} with {kind} (the rate is the largest of the schedule)"
+    return name
 
 
 def _loss(model):
@@ -153,11 +175,7 @@ def _is_of_all_pairs(model, y, outputs):
 
 def _check_metrics(model, targets, several, of_logits):
     """Refuse metrics of Keras that would put numbers into the report that mean something else."""
-    for metric in _metrics(model):
-        given = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
-        name = given or type(metric).__name__
-        if not isinstance(metric, str) and not str(metric.__module__).startswith("keras."):
-            continue  # one of the reader's own may measure anything
+    for name, metric in _metrics(model):
         limit = getattr(metric, "threshold", 0.5)
         if found := _misleading(name, targets, several, of_logits and limit == 0.5, of_logits):
             raise ValueError(f"the metric {name} {found}")
@@ -191,11 +209,15 @@ def _misleading(name, targets, several, half_of_logits, of_logits):
 
 
 def _metrics(model):
-    """Return the metrics that a model is compiled with, as they were given."""
+    """Yield the metrics of Keras, each with its name, that a model is compiled with."""
     import keras
 
     given = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
-    return [it for it in keras.tree.flatten(given) if it is not None]
+    for metric in keras.tree.flatten(given):
+        if isinstance(metric, str):
+            yield metric, metric
+        elif str(getattr(metric, "__module__", "")).startswith("keras."):  # others may be anything
+            yield getattr(metric, "__name__", "") or type(metric).__name__, metric
 
 
 def _check_words(model, x):

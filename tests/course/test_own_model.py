@@ -167,6 +167,20 @@ METRICS = {
 }
 
 
+@pytest.mark.parametrize("metric", [keras.metrics.Precision(), keras.metrics.AUC(), "recall"])
+def test_metrics_of_one_unit_are_refused_for_class_numbers_and_two(metric):
+    """TensorFlow would stop at their shapes in the middle of a graph."""
+
+    def build(*last):
+        model = compiled(*last)
+        model.compile("adam", last[-1], metrics=[metric])
+        return model
+
+    with pytest.raises(ValueError, match=r"a single unit, .*Dense\(1, .*'binary_crossentropy'"):
+        check_outputs(lambda: build(2, "softmax", SPARSE), X, TWO, "classes")
+    check_outputs(lambda: build(1, "sigmoid", BINARY), X, TWO, "classes")
+
+
 def with_metric(targets, activation, metric):
     y, loss = {
         "numbers": (NUMBERS, "mse"),
@@ -333,6 +347,24 @@ def test_a_model_for_other_inputs_is_refused():
         check_outputs(two, X, NUMBERS, "numbers")
 
 
+def test_a_series_layer_on_a_table_is_told_the_shape_it_gets():
+    def build(x):
+        layers = [keras.layers.LSTM(2), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input(x.shape[1:]), *layers])
+        model.compile("adam", "mse")
+        return model
+
+    with pytest.raises(ValueError, match=r"ndim=3.* shape \(3,\)\. .*return x\[\.\.\., None"):
+        check_outputs(lambda: build(X), X, NUMBERS, "numbers")
+    check_outputs(lambda: build(X[..., None]), X[..., None], NUMBERS, "numbers")
+
+    def unfinished():
+        raise ValueError("my own")
+
+    with pytest.raises(ValueError, match=r"^my own$"):
+        check_outputs(unfinished, X, NUMBERS, "numbers")
+
+
 def test_an_input_may_leave_lengths_open():
     def build():
         layers = [keras.layers.GRU(2), keras.layers.Dense(1)]
@@ -435,6 +467,7 @@ def test_an_embedding_beside_numbers_gets_whole_numbers_by_the_mend(functional):
 def test_a_schedule_is_named_beside_its_optimizer():
     optimizers = keras.optimizers
     assert optimizer_in_words(optimizers.Adam(0.1)) == "Adam"
+    assert optimizer_in_words(optimizers.SGD(0.1, 0.9)) == "SGD (momentum 0.9)"  # another best rate
     decayed = optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 30))
     for optimizer in (decayed, optimizers.LossScaleOptimizer(decayed)):
         assert optimizer_in_words(optimizer).startswith(
