@@ -63,7 +63,8 @@ def standardise(x, reference):
             f"x must have as many columns as reference, got {x.shape[1]} and {reference.shape[1]}"
         )
     spread = reference.std(axis=0)
-    return (x - reference.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    varies = (spread > 0) & (reference != reference[:1]).any(axis=0)  # that of 0.1s alone is 1e-17
+    return (x - reference.mean(axis=0)) / np.where(varies, spread, 1)
 
 
 def load_split(name, standardised=False, validation=0.2, test=0.2, seed=0):

@@ -50,6 +50,11 @@ def test_scaling_is_learnt_from_the_training_part_alone():
     np.testing.assert_allclose(split.x_test, expected)
 
 
+def test_a_column_that_is_constant_in_the_reference_is_only_shifted():
+    """The mean of a hundred 0.1s is rounded: their spread is 1e-17, and 0.2 became 4e15."""
+    np.testing.assert_allclose(data.standardise([[0.2]], np.full((100, 1), 0.1)), [[0.1]])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
