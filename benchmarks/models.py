@@ -510,11 +510,10 @@ def markdown(rows):
 
 
 def summary(rows):
-    known = rows[: len(KNOWN)]
-    counts = {kind: sum(row[1] == kind for row in known) for kind in ("vectorized", "sequential")}
-    refused = sum(row[1].startswith("refused") for row in known)
+    counts = {kind: sum(row[1] == kind for row in rows) for kind in ("vectorized", "sequential")}
+    refused = sum(row[1].startswith("refused") for row in rows)
     return (
-        f"Of the first {len(known)}, {counts['vectorized']} are vectorized, "
+        f"Of these {len(rows)}, {counts['vectorized']} are vectorized, "
         f"{counts['sequential']} sequential, {refused} refused."
     )
 
