@@ -18,6 +18,7 @@ from conftest import ROOT
 from keras.optimizers import schedules
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks import clinic as models
 from benchmarks.where_to_start import builder, examples
 from course import clinic, own_data, own_model, quiz
 from course.clinic.examples import data
@@ -369,6 +370,16 @@ def with_rate(patient, rate):
     model = patient.build()
     model.optimizer.learning_rate = rate
     return model
+
+
+@pytest.mark.parametrize(("seed", "cause"), [(5, "too large"), (6, "noise")])
+def test_lesson_8_with_some_seeds_the_check_up_takes_a_noise_floor_for_a_large_rate(seed, cause):
+    """The score in the lesson is 60 of 60, so the sentence beside it has to stay."""
+    case = models.SICK["least squares at its noise floor"][1](seed)
+    report = check_up(
+        case.model, case.train, case.validation, seed=seed, **case.arguments | {"seconds": 300}
+    )
+    assert report.causes == [cause]
 
 
 @pytest.mark.long
