@@ -28,6 +28,10 @@ def places():
     return [it for it in cgroup._places() if (it / "memory.limit_in_bytes").exists()]
 
 
+def groups(pid="*"):
+    return {it.name for place in places() for it in place.glob(f"marking-{pid}-*")}
+
+
 WHY = "" if places() else "no control group of version 1 may be made here"
 real = pytest.mark.skipif(bool(WHY), reason=WHY or "it may")
 marking = [pytest.mark.marking, pytest.mark.skipif(bool(WHY or sandbox.obstacle()), reason=WHY)]
@@ -90,11 +94,11 @@ def test_a_dead_runs_group_is_removed_at_the_next_start_and_a_living_ones_is_not
     gone = subprocess.Popen(["true"])
     gone.wait()
     alive = f"marking-{os.getpid()}-{cgroup._begin('self')}-x"
-    names = [f"marking-{gone.pid}-17-x", f"marking-{os.getpid()}-17-x", alive, "marking", "other"]
-    for name in names:
+    others = {"marking", "other", "marking-web-17-x", "marking-17-web-x"}
+    for name in (f"marking-{gone.pid}-17-x", f"marking-{os.getpid()}-17-x", alive, *others):
         (tmp_path / name).mkdir()
     cgroup._clear_up(tmp_path)
-    assert {it.name for it in tmp_path.iterdir()} == {alive, "marking", "other"}
+    assert {it.name for it in tmp_path.iterdir()} == {alive, *others}
 
 
 FIRST = "17 1 0:9 / /proc rw - proc proc rw"
@@ -149,8 +153,25 @@ def test_in_version_2_no_limit_of_the_markers_own_is_escaped(tmp_path):
     limited = tree.own.parent
     tree.write(limited, "memory.max", "4000000000\n")
     assert tree.places() == [limited]
-    tree.write(tree.own, "memory.max", "4000000000\n")
-    assert tree.places() == []
+    for name, most, limit in {
+        ("memory.max", "max\n", "4000000000\n"),
+        ("memory.high", "max\n", "4000000000\n"),
+        ("cpu.max", "max 100000\n", "50000 100000\n"),  # as of `systemd-run -p CPUQuota=50%`
+    }:
+        tree.write(tree.own, name, limit)
+        assert tree.places() == [], name
+        tree.write(tree.own, name, most)
+        assert tree.places() == [limited], name
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", "a\u2028b".encode(), b"a\x0cb"])
+def test_a_mounted_folder_may_have_any_name(tmp_path, name):
+    tree = Fake(tmp_path, "/app.slice/terminal.scope")
+    tree.write(tree.own.parent, "cgroup.subtree_control", "memory\n")
+    path = tree.proc / "mountinfo"
+    stick = b"99 1 8:1 / /media/" + name + b" rw - vfat /dev/sdb1 rw\n"
+    path.write_bytes(stick + path.read_bytes())
+    assert tree.places() == [tree.own.parent]
 
 
 def test_a_containers_group_of_version_1_is_found_where_it_is_mounted(tmp_path):
@@ -199,6 +220,7 @@ def test_a_group_of_version_2_bounds_memory_swap_and_processes(tmp_path, fresh):
         assert group.environment == {"MARKING_GROUP": str(group.folder)}
         for events, full in {
             "low 0\nmax 7\noom 0\noom_kill 0\n": False,  # it gave back pages of files
+            "low 0\nmax 7\noom 0\noom_kill 1\n": False,  # that, and later a limit further up
             "low 0\nmax 7\noom 1\noom_kill 1\n": True,
             "low 0\nmax 0\noom 0\noom_kill 1\n": False,  # a limit further up
         }.items():
@@ -271,9 +293,9 @@ class TestWithoutWatcher:
     def test_what_the_limit_kills_says_so(self, room, monkeypatch, code, before):
         monkeypatch.setenv("MARKING_SUM", str(500 << 20))
         monkeypatch.setattr(watch, "EVERY", 1000)
-        groups = set(*(it.glob("marking-*") for it in places()))
+        already = groups()
         assert one.mark_one(task(room, code, before)).why == FULL
-        assert set(*(it.glob(f"marking-{os.getpid()}-*") for it in places())) <= groups
+        assert groups(os.getpid()) <= already
 
 
 class TestSandbox:
@@ -298,8 +320,7 @@ class TestSandbox:
         with ThreadPoolExecutor(2) as pool:
             running = [pool.submit(cluster.mark_there, it) for it in tasks]
             while not all(it.done() for it in running):
-                mine = [it.glob(f"marking-{os.getpid()}-*") for it in places()]
-                seen = max(seen, len(set(*mine)))
+                seen = max(seen, len(groups(os.getpid())))
                 time.sleep(0.1)
         assert [it.result().why for it in running] == ["", ""]
         assert seen == 2

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 PREFIX = "marking-"
+LIMITS = "memory.max", "memory.high", "cpu.max"  # of version 2
 EVENTS = ("memory.oom_control", "memory.events")  # of version 1 and 2
 
 
@@ -54,7 +55,7 @@ class Group:
             return False
         lines = [it for name in EVENTS for it in _lines(self.folder / name)]
         told = {name: int(number) for name, _, number in (it.partition(" ") for it in lines)}
-        return told.get("oom_kill", 0) > 0 and (told.get("max", 0) > 0 or self._was_at_limit())
+        return told.get("oom_kill", 0) > 0 and (told.get("oom", 0) > 0 or self._was_at_limit())
 
     def _was_at_limit(self):
         """Tell it for version 1; otherwise the computer's memory was full, or a group's above."""
@@ -124,7 +125,7 @@ def _places(proc=Path("/proc/self")):
             may = all(os.access(it, os.W_OK) for it in (place, place / "cgroup.procs"))
             if may and "memory" in _read(place / "cgroup.subtree_control").split():
                 yield place
-            if _read(place / "memory.max").strip() not in ("", "max"):
+            if any(_read(place / it).split()[:1] not in ([], ["max"]) for it in LIMITS):
                 break
 
 
@@ -147,7 +148,7 @@ def _own(proc):
 
 def _clear_up(place):
     """Remove the groups of processes that are no more."""
-    for folder in place.glob(f"{PREFIX}*-*-*"):
+    for folder in place.glob(f"{PREFIX}[0-9]*-[0-9]*-*"):
         pid, begin = folder.name.removeprefix(PREFIX).split("-")[:2]
         if _begin(pid) != begin:
             _removed(folder)
@@ -169,9 +170,9 @@ def _removed(folder):
 
 def _read(path):
     with contextlib.suppress(OSError):
-        return path.read_text()
+        return os.fsdecode(path.read_bytes())  # a mounted folder may have any name
     return ""
 
 
 def _lines(path):
-    return _read(path).splitlines()
+    return [it for it in _read(path).split("\n") if it]
