@@ -221,7 +221,7 @@ class CurvatureMeter:
             return (k < iterations) & (residual > tolerance) & (size > 0)
 
         def multiply(k, direction, *_):
-            product = self._multiply(direction)
+            product = self._product.traced(direction)  # which is not traced anew
             value, size = tf.reduce_sum(direction * product), tf.norm(product)
             residual = tf.math.divide_no_nan(tf.norm(product - value * direction), tf.abs(value))
             turned, _ = tf.linalg.normalize(product + raised * direction)
@@ -250,6 +250,7 @@ def _traced(function, *tensors):
         with unchanged(changing):
             return traced(*arguments)
 
+    run.traced = traced
     return run
 
 

@@ -93,7 +93,13 @@ class Stream:
             if any(not isinstance(it, tf.Tensor) for it in tf.nest.flatten(batch)):
                 raise ValueError(f"{name} must give plain tensors here, not ragged or sparse ones")
             parts.append(tf.nest.map_structure(lambda it: it.numpy(), batch))
-            count += len(tf.nest.flatten(parts[-1])[0])
+            rows = [len(it) for it in tf.nest.flatten(parts[-1])]
+            if len(set(rows)) != 1:
+                raise ValueError(
+                    f"each batch of {name} must have one row for each example in all its parts, "
+                    f"x, y and sample_weight, got one whose parts have {rows} rows"
+                )
+            count += rows[0]
             if count >= most:
                 break
         return Examples(*tf.nest.map_structure(lambda *rows: np.concatenate(rows), *parts))
@@ -148,10 +154,15 @@ def check_data(name, data):
         )
     if any(it.shape.rank is None for it in tf.nest.flatten(spec)):
         raise ValueError(f"{name} must give tensors with a known number of axes, got {spec}")
-    if any(it.shape.rank == 0 for it in tf.nest.flatten(spec)):
+    if any(it.shape.rank == 0 for it in tf.nest.flatten(spec[:2])):
         raise ValueError(
             f"{name} must give batches, it gives single examples: call its batch(32) first, got "
             f"{spec}"
+        )
+    if any(it.shape.rank == 0 for it in tf.nest.flatten(spec[2:])):
+        raise ValueError(
+            f"{name} must give a sample_weight for each example, it gives one for a whole batch: "
+            f"repeat it, as with tf.repeat(sample_weight, tf.shape(y)[0]), got {spec[2]}"
         )
     if next(iter(data.take(1)), None) is None:
         raise ValueError(f"{name} must not be empty, it gives no batch")

@@ -535,6 +535,12 @@ def test_it_leaves_everything_bit_for_bit_as_it_was(name):
     assert after[0] == after[1]
 
 
+def test_a_dataset_with_one_weight_for_a_whole_batch_is_refused():
+    data = tf.data.Dataset.from_tensor_slices(DATA).batch(16).map(lambda x, y: (x, y, [2.0]))
+    with pytest.raises(ValueError, match=r"each batch of train_data must .*\[16, 16, 1\] rows"):
+        check_up(network(), data, HELD_OUT)
+
+
 def test_a_builder_a_dataset_and_a_model_of_ones_own():
     class Own(keras.Model):
         def __init__(self):

@@ -182,6 +182,10 @@ SWEEP = {
         {"train_data": dataset(X, Y).unbatch(), "validation_data": dataset(X, Y).unbatch()},
         "train_data must give batches single examples batch(32)",
     ),
+    "dataset with a weight for each batch": (
+        {"train_data": dataset(X, Y).map(lambda x, y: (x, y, 2.0))},
+        "train_data must give a sample_weight for each example tf.repeat shape=()",
+    ),
     "half a class": (
         {"train_data": (X, Y / 2)},
         "labels of train_data must be whole numbers sparse_categorical_crossentropy got 0.5",
