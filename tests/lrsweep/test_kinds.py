@@ -125,13 +125,13 @@ class OwnStep(keras.Model):
 
 
 SCORES = {
-    "auc": lambda: metrics.AUC(),
+    "auc": lambda: metrics.AUC(name="auc"),
     "mean_io_u": lambda: metrics.BinaryIoU(name="mean_io_u"),
     "fbeta_score": lambda: metrics.FBetaScore(name="fbeta_score", average="micro"),
-    "recall": lambda: metrics.Recall(),
+    "recall": lambda: metrics.Recall(name="recall"),
     "accuracy": lambda: "accuracy",
     "mae": lambda: "mae",
-    "hinge": lambda: metrics.Hinge(),
+    "hinge": lambda: metrics.Hinge(name="hinge"),
 }
 DOWN = "loss", "mae", "hinge"
 
