@@ -165,14 +165,15 @@ def batch_numbers(optimizer, rate, batch, new_batch, cap):
     sizes = np.geomspace(1, 1024, 400)
     wanted = rate * (new_batch / batch) ** exponent
     ends = batch * (cap / rate) ** (1 / exponent)
+    ends = f"{ends:,.0f}" if ends >= 10 else f"{ends:.3g}"
     words = f"{optimizer}, batch {batch} to {new_batch}: {rate:.3g} times "
     words += f"{(new_batch / batch) ** exponent:.3g} is {wanted:.3g}. "
     if wanted > cap:
-        words += f"That is above the cap, and the rule ended at a batch of {ends:.3g}: start from "
+        words += f"That is above the cap, and the rule ended at a batch of {ends}: start from "
         words += f"<b>{cap:.3g}</b> at most."
     else:
         words += f"Start from <b>{wanted:.3g}</b>. The rule meets the cap {cap:.3g} at a batch "
-        words += f"of {ends:.3g}."
+        words += f"of {ends}."
     return {
         "sizes": sizes,
         "rule": rate * (sizes / batch) ** exponent,
