@@ -154,7 +154,7 @@ def check_variety(name, column):
         f"the column {name} holds {kinds} different words or dates, such as "
         f"{str(column.dropna().iloc[0])!r}, too many to give a column each. Drop it, table = "
         f"table.drop(columns=[{name!r}]), or take a number from it; for dates table[{name!r}] "
-        f"= pd.to_datetime(table[{name!r}]).dt.year, or .dt.dayofyear, with dayfirst=True "
+        f"= pd.to_datetime(table[{name!r}]).dt.year, or .dt.day_of_year, with dayfirst=True "
         "where the day is first"
     )
 

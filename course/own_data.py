@@ -41,7 +41,7 @@ def checked(arrays, targets):
         if words := without_numbers(x):
             raise ValueError(
                 f"x has columns without numbers: {listed(words)}. Drop them, or turn words into "
-                f"numbers with pd.get_dummies(x, columns={words[:3]}), and dates with .dt.dayofyear"
+                f"numbers with pd.get_dummies(x, columns={words[:3]}), dates with .dt.day_of_year"
             )
         x = x.to_numpy(float) if x.to_numpy().dtype == object else x  # with True and False, too
     y = _targets(y, getattr(x, "shape", ()))

@@ -47,8 +47,9 @@ def check_table(table):
     gaps = [name for name in inputs if inputs[name].isna().any()]
     if gaps:
         raise ValueError(
-            f"these columns have gaps: {listed(gaps)}. Drop those rows, table = table.dropna(), "
-            "or fill the gaps first: table = table.fillna(table.median(numeric_only=True))"
+            f"these columns have gaps: {listed(gaps)}. {MAPPED[0].upper()}{MAPPED[1:]}. Otherwise "
+            "drop those rows, table = table.dropna(), or fill the gaps first: table = "
+            "table.fillna(table.median(numeric_only=True))"
         )
     print(f"inputs: {listed(list(inputs))}; target, the last column: {last}")
 
