@@ -5,7 +5,8 @@ import numpy as np
 EXAMPLES = 64
 PAIRED = 12  # examples whose losses are taken one by one
 ROUNDING = 1e-6  # a softmax of one unit gives 0.99999994 on some processors
-ONE_SIDED = ("relu", "sigmoid", "softmax", "softplus")  # activations that are never negative
+ONE_SIDED = ("exponential", "hard_sigmoid", "relu", "relu6", "sigmoid", "softmax", "softplus")
+BOUNDED = ("hard_tanh", "softsign", "tanh")  # from -1 to 1; those above are never negative
 CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 OF_POSITIVE = {
     "Poisson": "poisson",
@@ -50,8 +51,14 @@ def check_outputs(build_model, x, y, targets):
         )
     model = _built(build_model, x)
     _check_words(model, x)
+    _check_channels(model, x)
     loss, from_logits = _loss(model)
     kind = loss or type(getattr(model, "loss", None)).__name__
+    if from_logits and (activation := _activation(model)) in ("sigmoid", "softmax"):
+        raise ValueError(
+            f"the last layer's activation, {activation}, gives probabilities, and from_logits=True "
+            "says that the loss gets the numbers before it: leave from_logits=True out"
+        )
     several = y.ndim == 2 and y.shape[1] > 1
     _check_metrics(model, targets, several, from_logits and "binary" in kind.lower())
     if loss == CATEGORICAL[1] and (wrong := [n for n, _ in _metrics(model) if n in OF_ONE_UNIT]):
@@ -74,7 +81,7 @@ def check_outputs(build_model, x, y, targets):
         )
     outputs = np.asarray(outputs, float)
     if targets == "numbers":
-        _check_numbers(model, loss, outputs)
+        _check_numbers(model, loss, outputs, y)
     elif targets == "labels":
         _check_labels(model, loss, outputs, y, from_logits)
     elif loss in CATEGORICAL:
@@ -237,6 +244,21 @@ def _check_words(model, x):
             )
 
 
+def _check_channels(model, x):
+    """Refuse square pictures with the colours first, which a `Conv2D` takes for three rows."""
+    import keras
+
+    layers = getattr(model, "layers", [])
+    first = next((it for it in layers if isinstance(it, keras.layers.Conv2D)), None)
+    if first is None or x.ndim != 4 or not x.shape[1] == 3 < x.shape[2] == x.shape[3]:
+        return
+    if first.data_format == "channels_last" and _arriving(model, first, x[:1]).shape == x[:1].shape:
+        raise ValueError(
+            f"the Conv2D takes examples of shape {x.shape[1:]} for {x.shape[3]} channels of "
+            f"{x.shape[1]} by {x.shape[2]} pixels: let my_arrays return x.transpose(0, 2, 3, 1)"
+        )
+
+
 def _arriving(model, layer, x):
     """Return what a layer gets of x; where Keras can't say, x if it is first, and has no words."""
     import keras
@@ -279,7 +301,7 @@ def _fits(own, given):
     return len(own) == len(given) and all(left in (None, right) for left, right in pairs)
 
 
-def _check_numbers(model, loss, outputs):
+def _check_numbers(model, loss, outputs, y):
     units = outputs.shape[1]
     if "crossentropy" in loss:
         raise ValueError(
@@ -289,7 +311,8 @@ def _check_numbers(model, loss, outputs):
     if loss in OF_POSITIVE.values():
         raise ValueError(
             f"the loss {loss} is for targets above 0, and here they are shifted to mean 0: take "
-            "'mse', and let my_arrays return np.log(y) if y spans several powers of ten"
+            "'mse' and Dense(1), and if y spans several powers of ten, let my_arrays return "
+            "np.log(y), or np.log1p(y) if y can be 0"
         )
     if loss in OF_NUMBERS and units != 1:
         raise ValueError(
@@ -300,6 +323,11 @@ def _check_numbers(model, loss, outputs):
         raise ValueError(
             f"the last layer's activation, {activation}, never gives a negative number, and the "
             "targets are shifted to mean 0: leave the activation out"
+        )
+    if activation in BOUNDED and np.abs(y).max() > 1:
+        raise ValueError(
+            f"the last layer's activation, {activation}, gives numbers from -1 to 1, and the "
+            f"scaled targets lie between {y.min():.2g} and {y.max():.2g}: end with Dense(1) alone"
         )
 
 
@@ -375,4 +403,5 @@ def _check_categorical(model, loss, outputs, y, from_logits):
 def _activation(model):
     """Return the name of the last layer's activation, or None."""
     last = (getattr(model, "layers", None) or [None])[-1]
-    return getattr(getattr(last, "activation", None), "__name__", None)
+    own = {"ReLU": "relu", "Softmax": "softmax"}.get(type(last).__name__)
+    return own or getattr(getattr(last, "activation", None), "__name__", None)

@@ -94,7 +94,7 @@ def test_half_precision_rounds_probabilities():
 @pytest.mark.parametrize("loss", ["mse", "mae", keras.losses.Huber(), quantile])
 def test_what_suits_numbers_passes(loss):
     check_outputs(lambda: compiled(1, None, loss), X, NUMBERS, "numbers")
-    check_outputs(lambda: compiled(1, "tanh", loss), X, NUMBERS, "numbers")
+    check_outputs(lambda: compiled(1, "tanh", loss), X, np.tanh(NUMBERS), "numbers")
 
 
 def test_a_loss_of_ones_own_may_want_anything():
@@ -259,6 +259,33 @@ def test_accuracy_is_judged_by_what_keras_makes_of_it():
         check_outputs(lambda: compiled_with_accuracy(3, None, focal), X, LABELS, "labels")
 
 
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "y"),
+    [
+        (1, "sigmoid", keras.losses.BinaryCrossentropy(from_logits=True), TWO),
+        (3, "softmax", keras.losses.SparseCategoricalCrossentropy(from_logits=True), THREE),
+    ],
+)
+def test_probabilities_are_no_logits(units, activation, loss, y):
+    """The metric's advice for logits, a threshold of 0, called every probability a 1."""
+    with pytest.raises(ValueError, match=f"{activation}, gives prob.* leave from_logits=True out"):
+        check_outputs(lambda: compiled_with_accuracy(units, activation, loss), X, y, "classes")
+
+
+def test_an_activation_may_be_a_layer_of_its_own():
+    dense, relu, softmax = (getattr(keras.layers, it) for it in ("Dense", "ReLU", "Softmax"))
+
+    def build(units, last, loss):
+        model = keras.Sequential([keras.Input((3,)), dense(units), last()])
+        model.compile("adam", loss)
+        return model
+
+    with pytest.raises(ValueError, match="relu, never gives a negative"):
+        check_outputs(lambda: build(1, relu, "mse"), X, NUMBERS, "numbers")
+    with pytest.raises(ValueError, match=r"activation='sigmoid' .*, got softmax and b"):
+        check_outputs(lambda: build(3, softmax, BINARY), X, LABELS, "labels")
+
+
 def test_what_the_check_up_refuses_in_words_is_left_to_it():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     check_outputs(lambda: model, X, NUMBERS, "numbers")  # not compiled
@@ -276,7 +303,9 @@ BAD = {
         f"the loss is {SPARSE}.*Dense\\(1\\) and 'mse'",
     ),
     "sigmoid's loss": (1, "sigmoid", BINARY, NUMBERS, r"for classes.*TARGETS = 'classes'"),
-    "counts": (1, "exponential", "poisson", NUMBERS, "poisson is for targets above 0.*'mse'"),
+    "counts": (1, "exponential", "poisson", NUMBERS, r"above 0.*'mse' and Dense\(1\),.*log1p"),
+    "counts, still": (1, "exponential", "mse", NUMBERS, "exponential, never gives a negative"),
+    "bounded": (1, "tanh", "mse", NUMBERS, "tanh, gives numbers from -1 to 1, .* between -"),
     "percent": (
         1,
         None,
@@ -378,6 +407,27 @@ def test_an_input_may_leave_lengths_open():
 
 def test_keras_takes_a_last_axis_of_one_away():
     check_outputs(lambda: compiled(1, None, "mse"), X[..., None], NUMBERS, "numbers")
+
+
+def test_colours_come_last_unless_the_model_puts_them_there():
+    def build(shape, first=()):
+        return compiled_layers(shape, [*first, conv(2, 3), keras.layers.Flatten()])
+
+    conv, pictures = keras.layers.Conv2D, np.zeros((40, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"8 channels of 3 by 8 pixels.*transpose\(0, 2, 3, 1\)"):
+        check_outputs(lambda: build((3, 8, 8)), pictures, TWO, "classes")
+    last = pictures.transpose(0, 2, 3, 1)
+    check_outputs(lambda: build((8, 8, 3)), last, TWO, "classes")
+    moved = [keras.layers.Permute((2, 3, 1))]
+    check_outputs(lambda: build((3, 8, 8), moved), pictures, TWO, "classes")
+    check_outputs(lambda: build((3, 3, 8)), np.zeros((40, 3, 3, 8)), TWO, "classes")  # of a base
+
+
+def compiled_layers(shape, layers):
+    last = keras.layers.Dense(1, "sigmoid")
+    model = keras.Sequential([keras.Input(shape), *layers, last])
+    model.compile("adam", BINARY)
+    return model
 
 
 def test_an_embedding_gets_whole_numbers():
