@@ -128,10 +128,10 @@ class _WorkerExperiment(Experiment):
     would change them: a model is built until it has come out the same twice in a row.
     """
 
-    def build(self, seed, as_in_fit=False):
-        model = super().build(seed, as_in_fit)
+    def build(self, *args, **kwargs):
+        model = super().build(*args, **kwargs)
         for _ in range(10):
-            before, model = model, super().build(seed, as_in_fit)
+            before, model = model, super().build(*args, **kwargs)
             if _equal(before, model):
                 return model
         raise RuntimeError(

@@ -92,7 +92,7 @@ class Experiment:
             return self.validation.batches()
         return self.validation.batches(self.batch_size)
 
-    def build(self, seed, as_in_fit=False):
+    def build(self, seed, as_in_fit=False, rate=None):
         """Return a new model whose weights depend on nothing but the seed.
 
         It is built from shapes alone, so that no layer is called on numbers. Its metrics are, as
@@ -105,6 +105,8 @@ class Experiment:
             Whether to build the optimizer in a traced function, which takes longer. One that
             starts from the weights then fails to, as it does in `fit`. A model that is run
             eagerly is left for its first step to build: what Python counts then starts at 0.
+        rate : float, optional
+            A learning rate to set before the optimizer is built, which may remember it.
 
         Raises
         ------
@@ -122,6 +124,8 @@ class Experiment:
                 )
             check_no_strategy(model)
             optimizer = model.optimizer
+            if rate is not None:
+                rate_variable(optimizer).assign(rate * rate_scale(optimizer, self))
             model.reset_metrics()
             if as_in_fit and model.run_eagerly:
                 return model
@@ -135,7 +139,7 @@ class Experiment:
                 model._symbolic_build(data_batch=batch)
             if later:
                 optimizer.built = False
-                tf.function(lambda: _build_once(model)).get_concrete_function()
+                tf.function(lambda: _build_once(model))()
         return model
 
     def _first_batch(self):

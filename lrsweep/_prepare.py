@@ -30,6 +30,7 @@ from lrsweep._model_checks import (
     constant_scores,
     directions,
 )
+from lrsweep._one_copy import parts_of
 from lrsweep._probe import Probe, all_of_keras
 from lrsweep._sequential import train_one
 from lrsweep._stopping import check_callbacks, check_monitors, check_no_schedule
@@ -127,7 +128,7 @@ def prepare(
     model, other = models[first], models[last]
     check_methods(model)
     check_names(model)
-    again = experiment.build(first)
+    again = experiment.build(first, rate=0.37)  # which its optimizer may remember
     shared = check_fresh(model, again)
     _check_same_weights(model, again)
     for name, part in (("train_data", train), ("validation_data", validation)):
@@ -135,6 +136,8 @@ def prepare(
             check_labels(model, part, name)
     check_no_schedule(reduce_on_plateau, model.optimizer)
     probe = Probe(model, experiment)
+    memories = ([v.numpy() for v in parts_of(it).memory[:-1]] for it in (model, again))
+    probe.starts_from_rate = any(not np.array_equal(*pair, True) for pair in zip(*memories))
     own_code = not all_of_keras(model)
     check_traces(model, model.train_step, probe.train_step, train, own_code)
     check_traces(model, model.test_step, probe.test_step, validation, own_code)

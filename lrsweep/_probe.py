@@ -51,6 +51,8 @@ class Probe:
         two updates, and a schedule is not at zero.
     rate : float
         A learning rate that moves the weights, but not far; see `find_rate`.
+    starts_from_rate : bool
+        Whether the optimizer starts from the rate that it was built with, as another model shows.
     """
 
     def __init__(self, model, experiment):
@@ -67,7 +69,7 @@ class Probe:
         self.first_outside = [tf.identity(v) for v in self.outside]
         self.changed_outside = []
         self.first = [v.numpy() for v in self.variables]
-        self.changed, self.rate = set(), 0.01
+        self.changed, self.rate, self.starts_from_rate = set(), 0.01, False
         self.every = _rhythm(model.optimizer)
         self.start = _telling_start(model.optimizer, experiment, self.every)
 

@@ -57,10 +57,9 @@ def train_one(experiment, rate, seed, callbacks=(), after_epochs=None):
 
 
 def _train(experiment, rate, seed, callbacks, after_epochs):
-    model = experiment.build(seed, as_in_fit=True)
+    model = experiment.build(seed, as_in_fit=True, rate=rate)
     variable = rate_variable(model.optimizer)
     scale = rate_scale(model.optimizer, experiment)
-    variable.assign(rate * scale)
     model.stop_training = False
     train = traced_step(model.train_step, experiment.train, model)
     test = traced_step(model.test_step, experiment.validation, model)

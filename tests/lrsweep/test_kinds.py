@@ -371,6 +371,60 @@ def test_optimizers_that_override_apply_gradients():
     check(builder(Centred))
 
 
+class CountsTwice(optimizers.SGD):
+    """Counts an update as two, which a slow schedule hardly shows in the first ones."""
+
+    def apply(self, gradients, variables=None):
+        super().apply(gradients, variables)
+        self._iterations.assign_add(1)
+
+
+class Remembers(optimizers.SGD):
+    """Takes its steps relative to the rate that it was built with."""
+
+    def build(self, variables):
+        super().build(variables)
+        self.first = self.add_variable((), initializer=self.at_first, name="first")
+
+    def at_first(self, shape, dtype=None):
+        return ops.cast(self.learning_rate, dtype)
+
+    def update_step(self, gradient, variable, learning_rate):
+        variable.assign(variable * (1 - 0.01 * learning_rate / self.first))
+        super().update_step(gradient, variable, learning_rate)
+
+
+class LooksAhead(optimizers.SGD):
+    """Keeps slow weights in variables of TensorFlow, which start from the weights."""
+
+    def build(self, variables):
+        if not self.built:
+            self.slow = [tf.Variable(variable.value) for variable in variables]
+        super().build(variables)
+
+    def apply(self, gradients, variables=None):
+        super().apply(gradients, variables)
+        for slow, variable in zip(self.slow, self._trainable_variables):
+            slow.assign_add(0.5 * (variable.value - slow))
+            variable.assign(slow)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "why"),
+    [
+        (
+            lambda: CountsTwice(optimizers.schedules.CosineDecay(1.0, 2000)),
+            "changes counts_twice/iteration",
+        ),
+        (Remembers, "its optimizer remembers the learning rate that it was built with"),
+        (LooksAhead, "AssignAddVariableOp"),
+    ],
+    ids=["counts", "rate", "slow weights"],
+)
+def test_what_optimizers_of_one_s_own_keep(optimizer, why):
+    assert why in check(builder(optimizer), "sequential").reason
+
+
 def test_each_seed_s_model_is_looked_at():
     """A builder that draws a constant, which no variable holds."""
 
