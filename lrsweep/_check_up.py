@@ -80,7 +80,8 @@ def check_up(
     ------
     ValueError
         If an argument is not as described, if the model's loss is not a finite number before the
-        first update, or if something hangs on a compiled model that can't be put back.
+        first update, if it has no weights to train or a rate that isn't positive, or if something
+        hangs on a compiled model that can't be put back.
 
     Notes
     -----
@@ -139,6 +140,8 @@ def check_up(
         with restored(model, data.train, data.batch_size) as (kept, set_rate):
             for name, part in parts.items():
                 check_labels(model, part, name)
+            if not model.trainable_variables:
+                raise ValueError("the model has no weights to train: are all its layers frozen?")
             patient = Patient(
                 model, data.train, data.held_out, kept, set_rate, data.batch_size, epochs,
                 shuffle if data.batches is None else None, seed, began + seconds, planned,
@@ -161,6 +164,12 @@ def _examine(patient, sweep):
         raise ValueError(
             f"the loss must be a finite number before the first update, it is {patient.start}: "
             f"{what_is_not_finite(patient.train)}"
+        )
+    if patient.is_spoilt():
+        raise ValueError(
+            "weights must be finite numbers after an update, some aren't even at a billionth of "
+            "the rate: look for an infinite slope in the model or its loss, as that of a root or "
+            "logarithm at 0, and at the optimizer's memory"
         )
     all_of_them = [
         of_data.start, of_data.inputs, of_data.units, of_data.order, of_data.schedule,

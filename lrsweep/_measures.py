@@ -9,7 +9,9 @@ import contextlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from lrsweep._check_up import GATHERED
 from lrsweep._experiment import own_learning_rate
 from lrsweep._model_checks import ABSOLUTE, SQUARED, own_loss
 from lrsweep._related import target_columns
@@ -21,6 +23,7 @@ SHIFTED = 1.5  # standard deviations of the targets
 TRAINED = 0.1  # of the loss of guessing: below that, weights have been trained for this
 LARGE, LARGISH, SMALL = 10.0, 3.0, 0.03  # rms of an input
 DEAD, DEAD_ISH = 0.6, 0.3  # share of a layer's units
+FEW = 20  # examples, of which a healthy unit may well give 0 for each
 OVER, EARLY = 0.01, 0.5  # of the schedule's peak; of the planned updates
 STALE = 1.5  # of the largest velocity that gradients like the present ones can keep up
 SORTED = 2.0  # times the largest of 99 random orders
@@ -75,9 +78,7 @@ def positive(guess):
 
 
 def _shift(y):
-    """Return how many standard deviations the means of float targets are from 0, at most."""
-    if y.dtype.kind != "f":
-        return 0.0
+    """Return how many standard deviations the means of targets are from 0, at most."""
     columns = y.reshape(len(y), -1).astype(float)
     return float(np.max(np.abs(columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-12)))
 
@@ -117,6 +118,9 @@ def units(patient):
     _, dead = patient.activity
     if not dead:
         raise NotKnown("no layer is seen to use relu")
+    count = len(tf.nest.flatten(patient.sample[0])[0])
+    if count < FEW:
+        raise NotKnown(f"only {count} examples go through the layers at once: too few to tell")
     name = max(dead, key=dead.get)
     text = f"{dead[name]:.0%} of the relu units of layer {name} give 0 for every example"
     healthy = f"below {DEAD_ISH:.0%}"
@@ -154,6 +158,8 @@ def order(patient):
 
     usual = max(spread(y[random.permutation(len(y))]) for _ in range(99))
     alike = np.ptp(y, axis=0).max() == 0
+    if alike and patient.planned // patient.epochs * size < GATHERED:
+        raise NotKnown("all targets are the same")
     ratio = np.inf if alike else spread(y) / usual
     text = f"batches differ {ratio:.2g} times as much as in the most uneven of 99 random orders"
     if alike:
@@ -231,11 +237,12 @@ def memory(patient):
             return Measure("memory", None, "this optimizer has none")
         ratio = patient.start / positive(patient.guess)
         text = f"new, with weights at {ratio:.2g} times the loss of guessing"
-        if ratio < TRAINED:
+        if ratio < TRAINED and patient.build_model is None:
             return Measure(
                 "memory", np.nan, text, "new weights with a new optimizer", "ALARM", "memory",
                 "if this goes on with an earlier training, load the whole model "
-                "(keras.saving.load_model), not its weights; if you compiled anew on purpose, it's "
+                "(keras.saving.load_model), not its weights; if you compiled anew on purpose, or "
+                "the model is good without training, as one that adds to its inputs may be, it's "
                 "as it should be.",
             )  # fmt: skip
         return Measure("memory", np.nan, text, "new weights with a new optimizer")
@@ -247,7 +254,9 @@ def memory(patient):
     size = np.sqrt(sum(np.sum(np.square(v.numpy(), dtype=float)) for v in velocity))
     slope = np.sqrt(patient.gradients[0])
     now = float(patient.rates[0])
-    ratio = size * (1 - beta) / (now * slope) if now * slope > 0 else np.inf
+    if not now * slope > 0:
+        raise NotKnown("the rate or the gradient is 0 now")
+    ratio = size * (1 - beta) / (now * slope)
     text = f"{made}; the velocity is {ratio:.2g} times what this rate's gradients can keep up"
     healthy = f"below {STALE:g}"
     if ratio > STALE:

@@ -63,14 +63,15 @@ def rate(patient):
     Value: the best of those rates, divided by the rate. Up to 250 updates each, as many as there
     is time for, from the same weights, on the same batches.
 
-    Too large: the loss ends above twice its start, or isn't finite, but not at a smaller rate; or
-    there it ends at 1/1.25 or less of it, and has gained more than twice as much on the start (or
-    on guessing, where that is known and lower). Noise: the weights have been trained, the loss
-    doesn't clearly fall from the second third of the trial to the last, and a smaller rate ends at
-    1/1.25 or less (the stationary loss of a noisy quadratic is about proportional to the rate:
-    L. Bottou et al., "Optimization methods for large-scale machine learning", 2018, theorem 4.6).
-    Neither, if the gain is below 0.1 % of guessing. Too small: the loss gains a tenth or less of
-    what it does at the best rate, and not half of it at ten times the rate either.
+    Too large: the loss is finite at no rate; or it ends above twice its start, or isn't finite, but
+    not at a smaller rate; or there it ends at 1/1.25 or less of it, and has gained more than twice
+    as much on the start (or on guessing, where that is known and lower). Noise: the weights have
+    been trained, the loss doesn't clearly fall from the second third of the trial to the last, and
+    a smaller rate ends at 1/1.25 or less (the stationary loss of a noisy quadratic is about
+    proportional to the rate: L. Bottou et al., "Optimization methods for large-scale machine
+    learning", 2018, theorem 4.6). Neither, if the gain is below 0.1 % of guessing. Too small: the
+    loss gains a tenth or less of what it does at the best rate, and not half of it at ten times the
+    rate either.
     """
     trials = patient.trials.all()
     own, start = trials[1.0], patient.start
@@ -85,6 +86,11 @@ def rate(patient):
         healthy = "at your rate at least half of the best one's fall"
         return Measure("rate", float(best), text, healthy, verdict, cause, advice)
 
+    if all(it.lost for it in trials.values()):
+        least = min(it.rate for it in trials.values())
+        return found(
+            "ALARM", "too large", f"take one far below {least:.2g}: there, too, it's lost."
+        )
     if low is not None:
         advice = f"take {patient.rate * low:.2g} or thereabouts, or sweep from there."
         if patient.updates_made and _is_noise(own, start, ends[low], _guess(patient)):
@@ -160,7 +166,7 @@ def labels(patient):
     trials = patient.trials.all()
     lowest = min(float(np.nanmin([*it.held_out, math.inf])) for it in trials.values())
     if not math.isfinite(lowest):
-        raise NotKnown("the model reports no loss for held-out examples")
+        raise NotKnown("no trial tells the loss of held-out examples")
     ratio = lowest / guess
     text = f"at best, held-out examples are predicted at {ratio:.2g} times the loss of guessing"
     healthy = f"below {BELOW_GUESS:g}"

@@ -62,7 +62,9 @@ class Patient:
         self.rate = float(np.max(self.rates))
         if not self.rate > 0:  # the measure of schedules says so
             first = own_learning_rate(self.model.optimizer)
-            at_start = float(first(0)) if callable(first) else float(first.numpy())
+            if isinstance(first, keras.Variable):
+                raise ValueError(f"the learning rate must be positive, it is {self.rate:g}")
+            at_start = float(first(0))
             self.rate = at_start if at_start > 0 else 1e-3
         self.set_rate(self.rate)
         began = time.monotonic()
@@ -106,6 +108,14 @@ class Patient:
             self.set_rate(0.0)
         self.kept.put_back()
         return float(np.mean(losses))
+
+    def is_spoilt(self):
+        """Tell whether an update spoils weights even at a billionth of the rate."""
+        self.set_rate(1e-9 * self.rate)
+        self.training.update(endless_batches(self.train, self.batch_size, self.seed))
+        spoilt = not all(np.isfinite(it).all() for it in self.training.weights())
+        self.kept.put_back()
+        return spoilt
 
     @functools.cached_property
     def guess(self):

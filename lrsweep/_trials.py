@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from lrsweep._examples import size_made_for
 from lrsweep._experiment import traced_step
 from lrsweep._range_test import endless_batches
 from lrsweep._report import NotKnown
@@ -125,9 +126,12 @@ class Trials:
         return Trial(rate, np.array(losses or [math.inf]), held_out, lost, averages)
 
     def _held_out_loss(self):
-        """Return the loss on held-out examples as the model predicts them, nan without any."""
+        """Return the loss on held-out examples as the model predicts them, nan without any.
+
+        It's nan, too, for a model that was made for batches of one size.
+        """
         patient = self.patient
-        if patient.held_out is None:
+        if patient.held_out is None or size_made_for(self.model):
             return math.nan
         return self._evaluated(self._predict_held_out, patient.held_out.rows(slice(0, EVALUATED)))
 
@@ -150,7 +154,7 @@ class Trials:
     def _held_out_as_in_fit(self):
         """Return [the loss of held-out examples as `fit` would see them], at a rate of 0."""
         patient = self.patient
-        if patient.held_out is None:
+        if patient.held_out is None or size_made_for(self.model):
             return []
         parts = patient.held_out.rows(slice(0, EVALUATED))
         return [self._evaluated(patient.training.step, parts)]

@@ -719,3 +719,124 @@ def test_who_has_scaled_the_inputs_is_not_told_to(scaled):
     assert found.verdict == "look"
     assert ("scale the inputs" in found.advice) is not scaled
     assert "smaller first weights" in found.advice
+
+
+# --- Models and data that are unlike most ---
+
+
+def test_targets_that_are_whole_numbers_can_be_far_away():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    prices = np.round(200 + 20 * X[:120, 0]).astype(int)
+    assert measured(_measures.start, model, (X[:120], prices), None).cause == "targets"
+
+
+class ScaledInside(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.dense = layers.Rescaling(1 / 255), layers.Dense(8)
+
+    def call(self, inputs):
+        return self.dense(self.scale(inputs))
+
+
+def test_layers_of_ones_own_may_scale_what_they_are_given():
+    found = measured(_measures.inputs, network(hidden=[ScaledInside()]), (X[:120] * 255, Y[:120]))
+    assert found.verdict == "healthy", found.measured
+
+
+def test_few_examples_kill_no_units():
+    model = network()
+    model.layers[0].bias.assign(np.full(8, -100.0))
+    assert measured(_measures.units, model).cause == "units"
+    with pytest.raises(NotKnown, match="only 5 examples go through"):
+        measured(_measures.units, model, (X[:5], Y[:5]), None, batch_size=5)
+
+
+def test_targets_that_are_all_the_same_are_not_sorted():
+    data = tf.data.Dataset.from_tensor_slices((X[:120], np.zeros((120, 1)))).shuffle(120).batch(16)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert check_up(model, data, seconds=1)["order"].measured == "all targets are the same"
+
+
+def adds_to_its_inputs():
+    inputs = keras.Input((4,))
+    change = layers.Dense(4, kernel_initializer="zeros")(inputs)
+    model = keras.Model(inputs, inputs + change)
+    model.compile("adam", "mse")
+    return model
+
+
+def test_a_builders_model_may_be_good_without_training():
+    data = X[:120], X[:120] + 0.01 * X[120:121]
+    found = measured(_measures.memory, adds_to_its_inputs(), data, None)
+    assert found.cause == "memory"
+    assert "as one that adds to its inputs may be" in found.advice
+    assert check_up(adds_to_its_inputs, data, seconds=1)["memory"].verdict == "healthy"
+
+
+def test_a_rate_is_not_healthy_where_all_are_lost():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(optimizers.SGD(1e20), "mse")
+    found = measured(of_rate.rate, model, (X[:120], X[:120, 0]), (X[120:], X[120:, 0]))
+    assert (found.verdict, found.cause) == ("ALARM", "too large")
+
+
+def test_a_velocity_is_not_compared_with_a_rate_of_0():
+    over = schedules.PolynomialDecay(0.1, 20, 0.0)
+    model = trained(network(optimizers.SGD(over, momentum=0.9)))
+    with pytest.raises(NotKnown, match="the rate or the gradient is 0 now"):
+        measured(_measures.memory, model)
+
+
+class Root(layers.Layer):
+    """The root of 0, with a slope that is infinite."""
+
+    def call(self, inputs):
+        return inputs + keras.ops.sqrt(0.0 * inputs)
+
+
+def spoilt_memory():
+    model = trained(network(optimizers.Adam(0.01)))
+    model.optimizer._momentums[0].assign(np.full((4, 8), np.nan))
+    return model
+
+
+def frozen():
+    model = network()
+    model.trainable = False
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (lambda: network(hidden=[layers.Dense(8), Root()]), "even at a billionth of the rate"),
+        (spoilt_memory, "and at the optimizer's memory"),
+        (frozen, "the model has no weights to train"),
+        (lambda: network(optimizers.SGD(0.0)), "the learning rate must be positive, it is 0"),
+    ],
+    ids=["slope", "memory", "frozen", "rate"],
+)
+def test_models_that_no_update_can_train_are_refused(model, why):
+    model = model()
+    before = [variable.numpy() for variable in model.variables + model.optimizer.variables]
+    with pytest.raises(ValueError, match=why):
+        check_up(model, DATA, seconds=1)
+    after = [variable.numpy() for variable in model.variables + model.optimizer.variables]
+    assert all(map(np.array_equal, before, after, [True] * len(before)))
+
+
+def test_a_recurrent_model_with_a_state_is_tried_at_several_rates():
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(8, 4, 1)), layers.LSTM(3, stateful=True), layers.Dense(1)]
+    )
+    model.compile("adam", "mse")
+    with patient(
+        model, *((it[..., None], it[:, :1]) for it in (X[:120], X[120:])), batch_size=8
+    ) as one:
+        assert all(np.isfinite(it.end) for it in one.trials.all().values())
+        with pytest.raises(NotKnown, match="no trial tells the loss of held-out examples"):
+            of_rate.labels(one)
