@@ -143,6 +143,8 @@ def order(patient):
     healthy = f"below {SORTED:g}"
     if patient.shuffled:
         return Measure("order", None, "fit shuffles the examples", "shuffled")
+    if any(getattr(it, "stateful", False) for it in patient.model._flatten_layers()):
+        raise NotKnown("the model keeps a state from batch to batch, so the order may be meant")
     y = patient.train.y
     if not isinstance(y, np.ndarray):
         raise NotKnown("there are several targets")

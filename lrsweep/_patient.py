@@ -224,6 +224,8 @@ def planned_rates(optimizer, made, planned):
     """Return the learning rates of a training, of shape (at most 2000,), evenly picked."""
     own = own_learning_rate(optimizer)
     if not isinstance(own, keras.optimizers.schedules.LearningRateSchedule):
+        if not isinstance(own, keras.Variable):
+            raise ValueError(f"the learning rate must be a number or a schedule, it is {own!r}")
         return np.array([float(own.numpy())])
     picked = np.unique(np.linspace(0, planned - 1, min(planned, 2000)).astype(int))
     steps = tf.constant(made + picked, "int64")

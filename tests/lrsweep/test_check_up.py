@@ -182,10 +182,12 @@ def test_sorted_examples_are_alarming_unless_they_are_shuffled():
         (by_class, None, "ALARM"),
         (by_class, True, "healthy"),
         (DATA, False, "healthy"),
-        ((X, np.zeros(160, int)), None, "ALARM"),
     ):
         found = measured(_measures.order, network(), data, None, shuffled=shuffled)
         assert found.verdict == verdict
+    first = X, np.zeros(160, int)  # of a dataset that is longer than what is looked at
+    found = measured(_measures.order, network(), first, None, shuffled=None, planned=20 * 400)
+    assert found.verdict == "ALARM"
     rising = (np.linspace(-1, 1, 64).reshape(-1, 1), np.linspace(-1, 1, 64))
     assert measured(_measures.order, line()[0], rising, None, shuffled=False).verdict == "ALARM"
 
@@ -817,10 +819,11 @@ def frozen():
         (spoilt_memory, "and at the optimizer's memory"),
         (frozen, "the model has no weights to train"),
         (lambda: network(optimizers.SGD(0.0)), "the learning rate must be positive, it is 0"),
+        (lambda: network(optimizers.SGD(lambda: 0.1)), "must be a number or a schedule, it is <"),
     ],
-    ids=["slope", "memory", "frozen", "rate"],
+    ids=["slope", "memory", "frozen", "rate", "function"],
 )
-def test_models_that_no_update_can_train_are_refused(model, why):
+def test_models_that_can_not_be_examined_are_refused(model, why):
     model = model()
     before = [variable.numpy() for variable in model.variables + model.optimizer.variables]
     with pytest.raises(ValueError, match=why):
@@ -840,3 +843,6 @@ def test_a_recurrent_model_with_a_state_is_tried_at_several_rates():
         assert all(np.isfinite(it.end) for it in one.trials.all().values())
         with pytest.raises(NotKnown, match="no trial tells the loss of held-out examples"):
             of_rate.labels(one)
+        one.shuffled = False
+        with pytest.raises(NotKnown, match="so the order may be meant"):
+            _measures.order(one)
