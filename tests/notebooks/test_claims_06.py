@@ -516,6 +516,21 @@ def test_which_rate_the_trials_that_the_lesson_only_mentions(garments):
     assert middle > slow > trained(clothing, (0.001, 0.01), new)[0]
 
 
+@pytest.mark.long
+def test_exercises_6_at_0003_only_frozen_normalization_lets_the_accuracy_fall(garments):
+    """The question in words once took its three mistakes together, and then nothing fell."""
+    clothing, (train, validation) = garments
+    keras.utils.set_random_seed(0)
+    top = build_head(256, 10, 0.006)
+    top.fit(*train, epochs=10, verbose=0)
+    alone = top.evaluate(*validation, verbose=0)[1]
+    frozen, free = (
+        trained(clothing, (0.003, 0.003), top, free_norms=free)[1] for free in (False, True)
+    )
+    assert frozen < alone - 0.05
+    assert free > alone - 0.03
+
+
 def test_the_test_pictures_the_stored_gain_is_within_the_words():
     """It changes with each execution, and the sentence below it must allow for that."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
