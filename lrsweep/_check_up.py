@@ -13,7 +13,6 @@ from typing import NamedTuple
 from lrsweep._report import CheckUp, Measure, NotKnown
 from lrsweep._validation import positive_number, true_or_false, whole_number
 
-GATHERED = 4096  # examples of a dataset that are used at most
 FEWEST = 20  # examples to hold any out
 
 
@@ -225,7 +224,7 @@ def _data(train_data, validation_data, batch_size, seed):
     """Return `_Data`; without validation data a fifth of the examples is held out."""
     import numpy as np
 
-    from lrsweep._examples import Examples, Stream, check_data
+    from lrsweep._examples import GATHERED, Examples, Stream, check_data
     from lrsweep._prepare import check_shapes
 
     def examples(name, data):

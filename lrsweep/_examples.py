@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from lrsweep._validation import shorten
 
+GATHERED = 4096  # examples of a dataset that a check-up uses at most
+
 
 @dataclass(frozen=True)
 class Examples:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lrsweep._check_up import GATHERED
+from lrsweep._examples import GATHERED
 from lrsweep._experiment import own_learning_rate
 from lrsweep._model_checks import ABSOLUTE, SQUARED, own_loss
 from lrsweep._related import target_columns
