@@ -151,6 +151,13 @@ def test_lesson_7_small_batches_keep_it_below_two_over_the_rate(seed):
     assert not np.isfinite(record.history["loss"][-1])
 
 
+def test_lesson_7_the_relu_network_starts_at_nearly_six_times_its_limit():
+    """The lesson prints the curvature after the first update, not that at the start."""
+    model = lesson()["build_network"](activation="relu")
+    at_start = CurvatureMeter(model, lesson()["x"], lesson()["y"]).largest(tolerance=0.01)
+    assert 5.5 < 0.5 * at_start / 2 < 6
+
+
 def two_layers(share, seed, width=400, updates=3000):
     """Train the simplest model with a catapult, u·v/√width; say whether it is still there."""
     u, v = np.random.default_rng(seed).normal(size=(2, width))
