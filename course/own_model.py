@@ -97,7 +97,8 @@ def _built(build_model, x):
     try:
         return build_model()
     except ValueError as error:
-        if "ndim=" not in str(error):
+        one_axis_short = f"ndim={x.ndim + 1}, found ndim={x.ndim}. Full shape received: (None, "
+        if one_axis_short + ", ".join(map(str, x.shape[1:])) not in str(error):  # not about x
             raise
         raise ValueError(
             f"{error}. This counts an axis for the batch; an example of x has the shape "

@@ -376,6 +376,18 @@ def test_a_model_for_other_inputs_is_refused():
         check_outputs(two, X, NUMBERS, "numbers")
 
 
+def test_an_axis_lost_inside_the_model_is_not_blamed_on_the_examples():
+    series = np.zeros((8, 5, 3))
+
+    def two_layers():
+        layers = [keras.layers.LSTM(4), keras.layers.LSTM(2), keras.layers.Dense(1)]
+        return keras.Sequential([keras.Input(series.shape[1:]), *layers])
+
+    with pytest.raises(ValueError, match=r"expected ndim=3, found ndim=2") as caught:
+        check_outputs(two_layers, series, NUMBERS[:8], "numbers")
+    assert "my_arrays" not in str(caught.value)  # x[..., None] would only add an axis too many
+
+
 def test_a_series_layer_on_a_table_is_told_the_shape_it_gets():
     def build(x):
         layers = [keras.layers.LSTM(2), keras.layers.Dense(1)]
