@@ -556,6 +556,12 @@ def tune(train):
     ),
 }
 TUNED_RIGHT = {
+    "five rates over all that was told": """
+def tune(train):
+    rates = np.geomspace(0.003, 10, 5)
+    costs = np.array([[train(rate, seed) for seed in (0, 1)] for rate in rates])
+    return rates[np.argmin(np.where(np.isfinite(costs), costs, np.inf).mean(axis=1))]
+""",
     "ten rates, and a step back": _tuned(
         "np.geomspace(0.002, 8, 10)", "rates[max(int(np.nanargmin(losses)) - 1, 0)]"
     ),
