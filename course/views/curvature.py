@@ -16,8 +16,8 @@ BATCHES = tuple(2**k for k in range(11))
 # Best rates of the lesson's sweeps at batch sizes 4, 8, ..., 512: geometric means of five seeds.
 MEASURED_BATCHES = tuple(2**k for k in range(2, 10))
 MEASURED = {
-    "SGD": (0.038, 0.079, 0.16, 0.31, 0.64, 1.06, 1.24, 1.18),
-    "Adam": (0.0042, 0.0059, 0.0081, 0.0112, 0.0147, 0.0216, 0.0323, 0.043),
+    "SGD": (0.0377, 0.0798, 0.161, 0.303, 0.69, 1.03, 1.15, 1.11),
+    "Adam": (0.00414, 0.00587, 0.00814, 0.011, 0.0146, 0.0216, 0.0322, 0.0428),
 }
 EXPONENTS = {"SGD": 1.0, "Adam": 0.5}
 
@@ -164,10 +164,9 @@ def batch_numbers(optimizer, rate, batch, new_batch, cap):
     other = 1.5 - exponent
     sizes = np.geomspace(1, 1024, 400)
     wanted = rate * (new_batch / batch) ** exponent
-    ends = batch * (cap / rate) ** (1 / exponent)
-    ends = f"{ends:,.0f}" if ends >= 10 else f"{ends:.3g}"
+    ends = _written(batch * (cap / rate) ** (1 / exponent))
     words = f"{optimizer}, batch {batch} to {new_batch}: {rate:.3g} times "
-    words += f"{(new_batch / batch) ** exponent:.3g} is {wanted:.3g}. "
+    words += f"{_written((new_batch / batch) ** exponent)} is {_written(wanted)}. "
     if wanted > cap:
         words += f"That is above the cap, and the rule ended at a batch of {ends}: start from "
         words += f"<b>{cap:.3g}</b> at most."
@@ -183,6 +182,11 @@ def batch_numbers(optimizer, rate, batch, new_batch, cap):
         "star": (new_batch, min(wanted, cap)),
         "summary": words,
     }
+
+
+def _written(number):
+    """Return a number in three digits, or in full where it has more."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def batch_figure(optimizer, rate, batch, new_batch, cap):

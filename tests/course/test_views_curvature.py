@@ -73,6 +73,13 @@ def test_a_large_batch_is_written_in_full():
     assert words.endswith("The rule meets the cap 2.4 at a batch of 2,048.")
 
 
+def test_large_factors_and_rates_are_written_in_full():
+    words = curvature.batch_numbers("SGD", 3.0, 1, 1024, 1.2)["summary"]
+    assert "3 times 1,024 is 3,072." in words
+    smaller = curvature.batch_numbers("SGD", 3.0, 1024, 1, 1.2)["summary"]
+    assert "3 times 0.000977 is 0.00293." in smaller
+
+
 def test_batch_numbers_know_both_rules_and_their_end():
     capped = curvature.batch_numbers("SGD", 0.3, 32, 256, 1.2)
     assert capped["star"] == (256, 1.2)

@@ -5,13 +5,16 @@ python -m pytest -m long -n 0 tests/notebooks/test_lesson_07.py
 
 from functools import cache
 
+import nbformat
 import numpy as np
 import pytest
 from claims import definitions
+from conftest import ROOT
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from course.views import curvature as views
 from lrsweep import CurvatureMeter
+from tools import rules
 from utils import numpy_optimizers
 
 KEPT = {  # what the lesson's functions need besides each other
@@ -138,6 +141,16 @@ def test_best_rates_go_with_the_batch_or_its_root(seeds):
         best_rates("SGD", 512, tuple(seeds)).mean() - best_rates("SGD", 128, tuple(seeds)).mean()
     )
     assert beyond / np.log(4) < 0.5  # the rule has ended
+
+
+def test_the_views_marks_are_those_of_the_lessons_table():
+    notebook = nbformat.read(ROOT / "notebooks" / "07_where_the_limit_moves.ipynb", as_version=4)
+    (table,) = (c for c in rules.code_cells(notebook) if 'print("batch"' in c.source)
+    rows = {row.split()[0]: row.split()[1:] for row in rules.printed(table).splitlines()}
+    batches = [views.MEASURED_BATCHES.index(int(batch)) for batch in rows["batch"]]
+    for name, kept in views.MEASURED.items():
+        wanted = [float(rate) for rate in rows[name]]
+        assert [kept[place] for place in batches] == pytest.approx(wanted, rel=0.03), name
 
 
 @pytest.mark.long
