@@ -401,23 +401,36 @@ def test_lesson_7_at_512_the_slope_is_larger_than_the_noise_of_a_batch():
         model.fit(x, y, batch_size=512, epochs=1, verbose=0)
 
 
-@pytest.mark.long
-def test_lesson_7_with_plain_sgd_ordinary_layers_keep_their_rate():
-    """So "for Adam" has to stay in the verdict."""
+def sgds_best_rates(name, grid):
+    """Return SGD's best rates at the widths 32 and 256, for layers of the lesson."""
     names, bests = lesson(), []
     for width in (32, 256):
 
         def build(width=width):
-            model = names["ordinary"](width)
+            model = names[name](width)
             model.compile("sgd", loss=names["logits_loss"])
             return model
 
         result = names["sweep_learning_rates"](
-            build, np.geomspace(0.02, 2, 9), (names["x"], names["digits"].y_train[:500]),
+            build, grid, (names["x"], names["digits"].y_train[:500]),
             names["validation_part"], epochs=4, batch_size=32, seeds=3, progress=False,
         )  # fmt: skip
         bests.append(np.exp(names["log_best_rates"](result, "loss").mean()))
+    return bests
+
+
+@pytest.mark.long
+def test_lesson_7_with_plain_sgd_ordinary_layers_keep_their_rate():
+    """So "for Adam" has to stay in the verdict."""
+    bests = sgds_best_rates("ordinary", np.geomspace(0.02, 2, 9))
     assert 0.5 < bests[0] / bests[1] < 2
+
+
+@pytest.mark.long
+def test_lesson_7_with_plain_sgd_maximal_update_layers_move_their_rate_more_than_tenfold():
+    """So "that's with Adam" has to stay."""
+    bests = sgds_best_rates("maximal_update", np.geomspace(0.02, 20, 10))
+    assert bests[1] / bests[0] > 10
 
 
 def accumulated(optimizer, extra=None, examples=384, epochs=1, loss=None):
@@ -562,6 +575,19 @@ def test_lesson_7_a_step_of_adam_moves_the_effective_kernel_by_32_over_the_width
     adam.apply([tf.ones_like(layer.kernel)])
     effective = layer.kernel.numpy() / layer.ratio
     np.testing.assert_allclose(effective, -0.01 * 32 / 128, rtol=1e-4)
+
+
+def test_lesson_7_a_step_of_sgd_moves_the_effective_kernel_by_the_square_of_that():
+    """So the scaled layers are Adam's: SGD would have to raise its rate with the width."""
+    layer = lesson()["WidthScaled"](4, "zeros")
+    layer.build((None, 128))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer.kernel / layer.ratio)  # whose slope is 1 for each effective one
+    sgd = keras.optimizers.SGD(0.01)
+    sgd.build([layer.kernel])
+    sgd.apply(tape.gradient(loss, [layer.kernel.value]))
+    effective = layer.kernel.numpy() / layer.ratio
+    np.testing.assert_allclose(effective, -0.01 * (32 / 128) ** 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("rate", [0.003, 0.01])
