@@ -41,7 +41,8 @@ def checked(arrays, targets):
         if words := without_numbers(x):
             raise ValueError(
                 f"x has columns without numbers: {listed(words)}. Drop them, or turn words into "
-                f"numbers with pd.get_dummies(x, columns={words[:3]}), dates with .dt.day_of_year"
+                f"numbers with pd.get_dummies(x, columns={words[:3]}), dates with "
+                f"pd.to_datetime(x[{words[0]!r}]).dt.day_of_year"
             )
         x = x.to_numpy(float) if x.to_numpy().dtype == object else x  # with True and False, too
     y = _targets(y, getattr(x, "shape", ()))
@@ -222,6 +223,12 @@ def _check_classes(y):
         raise ValueError(
             f"class {values[counts.argmin()]:g} has too few examples, {counts.min()}: each of "
             f"the three parts needs one. {hint}"
+        )
+    rest = len(y) - -(-len(y) // 5)  # as `split` rounds a fifth, and a quarter of the others
+    if -(-rest // 4) < len(values):
+        raise ValueError(
+            f"y has {len(values)} classes in {len(y)} examples, and each of the two parts held "
+            f"out, a fifth, needs room for all of them: {5 * len(values)} examples. {hint}"
         )
     if not np.array_equal(values, np.arange(len(values))):
         raise ValueError(

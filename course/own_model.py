@@ -50,6 +50,8 @@ def check_outputs(build_model, x, y, targets):
             f"{type(build_model).__name__}"
         )
     model = _built(build_model, x)
+    _check_input(model, x)
+    _check_one_output(model)
     _check_words(model, x)
     _check_channels(model, x)
     loss, from_logits = _loss(model)
@@ -60,7 +62,8 @@ def check_outputs(build_model, x, y, targets):
             "says that the loss gets the numbers before it: leave from_logits=True out"
         )
     several = y.ndim == 2 and y.shape[1] > 1
-    _check_metrics(model, targets, several, from_logits and "binary" in kind.lower())
+    margin = "hinge" in kind.lower() and _activation(model) not in ONE_SIDED
+    _check_metrics(model, targets, several, margin or (from_logits and "binary" in kind.lower()))
     if loss == CATEGORICAL[1] and (wrong := [n for n, _ in _metrics(model) if n in OF_ONE_UNIT]):
         raise ValueError(
             f"the metric {wrong[0]} wants a single unit, for two classes: take Dense(1, "
@@ -69,7 +72,6 @@ def check_outputs(build_model, x, y, targets):
     if loss is None:
         _check_pairs(model, x, y)
         return
-    _check_input(model, x)
     outputs = model(x[:EXAMPLES], training=False)
     if isinstance(outputs, (list, tuple, dict)) or len(outputs.shape) < 2:
         return
@@ -93,10 +95,24 @@ def check_outputs(build_model, x, y, targets):
 
 
 def _built(build_model, x):
-    """Return the reader's model, or say which shape its layers get if they want another one."""
+    """Return the reader's model, or say why it can't be built, if that has to do with x."""
     try:
         return build_model()
+    except UnboundLocalError as error:
+        if "'x'" not in str(error):
+            raise
+        raise ValueError(
+            "build_model has an x of its own, so its x.shape can't be that of your array: give "
+            "what its layers return another name, as in h = keras.layers.Dense(32)(inputs)"
+        ) from error
     except ValueError as error:
+        few_rows = x.ndim > 2 and x.shape[1] < min(x.shape[2:])
+        if few_rows and "output size would be" in str(error):
+            raise ValueError(
+                f"{error}. Keras takes the last axis of x for the channels, and an example has the "
+                f"shape {x.shape[1:]}: if its channels come first, such as the colours, let "
+                "my_arrays return np.moveaxis(x, 1, -1)"
+            ) from error
         one_axis_short = f"ndim={x.ndim + 1}, found ndim={x.ndim}. Full shape received: (None, "
         if one_axis_short + ", ".join(map(str, x.shape[1:])) not in str(error):  # not about x
             raise
@@ -141,6 +157,7 @@ def _loss(model):
     names = {"BinaryCrossentropy": "binary_crossentropy", "Huber": "huber", "LogCosh": "log_cosh",
              "CategoricalCrossentropy": CATEGORICAL[0], "MeanAbsoluteError": OF_NUMBERS[1],
              "SparseCategoricalCrossentropy": CATEGORICAL[1], "MeanSquaredError": OF_NUMBERS[0],
+             "Hinge": "hinge", "SquaredHinge": "squared_hinge",
     } | OF_POSITIVE  # fmt: skip
     known = isinstance(loss, keras.losses.Loss)
     name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
@@ -212,7 +229,7 @@ def _misleading(name, targets, several, half_of_logits, of_logits):
             f"'{CATEGORICAL[0]}'"
         )
     if half_of_logits and ((accuracy and not several) or name == "binaryaccuracy"):
-        return f"takes outputs above 0.5 for a 1, and logits those above 0: take {at_0}"
+        return f"takes outputs above 0.5 for a 1, and the loss those above 0: take {at_0}"
     return None
 
 
@@ -229,13 +246,13 @@ def _metrics(model):
 
 
 def _check_words(model, x):
-    """Refuse scaled inputs of an `Embedding`, which would cut them to whole numbers."""
+    """Refuse numbers that an `Embedding` has no row for, or would cut to whole numbers."""
     import keras
 
     for layer in getattr(model, "layers", []):
         if not isinstance(layer, keras.layers.Embedding):
             continue
-        some = _arriving(model, layer, np.asarray(x[:EXAMPLES]))
+        some = _arriving(model, layer, np.asarray(x))
         if (some < 0).any() or (some != np.round(some)).any():
             raise ValueError(
                 "the Embedding needs whole numbers from 0 on, it gets numbers from "
@@ -243,15 +260,23 @@ def _check_words(model, x):
                 "the first column is for it, np.column_stack([part[:, :1], "
                 "standardise(part[:, 1:], x_train[:, 1:])])"
             )
+        if some.max() >= layer.input_dim:
+            raise ValueError(
+                f"the Embedding takes numbers from 0 to {layer.input_dim - 1}, it gets "
+                f"{some.max():.0f}: give it one more than the largest number of all, as in "
+                "keras.layers.Embedding(int(x.max()) + 1, 16)"
+            )
 
 
 def _check_channels(model, x):
-    """Refuse square pictures with the colours first, which a `Conv2D` takes for three rows."""
+    """Refuse square pictures with the colours first, which a `Conv2D` takes for rows."""
     import keras
 
     layers = getattr(model, "layers", [])
     first = next((it for it in layers if isinstance(it, keras.layers.Conv2D)), None)
-    if first is None or x.ndim != 4 or not x.shape[1] == 3 < x.shape[2] == x.shape[3]:
+    if first is None or x.ndim != 4 or x.shape[1] not in (1, 3):
+        return
+    if not x.shape[1] < x.shape[2] == x.shape[3]:
         return
     if first.data_format == "channels_last" and _arriving(model, first, x[:1]).shape == x[:1].shape:
         raise ValueError(
@@ -296,6 +321,20 @@ def _check_input(model, x):
         )
 
 
+def _check_one_output(model):
+    """Refuse several outputs, for which there's only one target, unless a model sees to its own."""
+    import keras
+
+    outputs = getattr(model, "outputs", None) or ()
+    own = (getattr(type(model), it) for it in ("train_step", "compute_loss"))
+    if len(outputs) > 1 and list(own) == [keras.Model.train_step, keras.Model.compute_loss]:
+        raise ValueError(
+            f"the model has {len(outputs)} outputs, and the template one target for each example: "
+            "let keras.Model end with a single output, and with one loss. (If each target is 0 or "
+            "1, set TARGETS = 'labels' and take one Dense layer with a sigmoid unit for each)"
+        )
+
+
 def _fits(own, given):
     """Tell whether a shape in which `None` means any length is the given one."""
     pairs = zip(own, given, strict=False)
@@ -304,7 +343,7 @@ def _fits(own, given):
 
 def _check_numbers(model, loss, outputs, y):
     units = outputs.shape[1]
-    if "crossentropy" in loss:
+    if "crossentropy" in loss or "hinge" in loss:
         raise ValueError(
             f"the loss is {loss}, which is for classes: with TARGETS = 'numbers' take Dense(1) and "
             "'mse', or set TARGETS = 'classes'"

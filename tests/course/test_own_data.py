@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.model_selection import train_test_split
 
 from course.own_data import check_table, checked
 
@@ -145,6 +146,30 @@ RETURNED = {
 def test_my_arrays_returns_inputs_and_targets(arrays, message):
     with pytest.raises(ValueError, match=message):
         checked(arrays, "classes")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(30, False), (46, False), (47, True), (50, True)])
+def test_each_part_has_room_for_all_classes(size, fits):
+    """Otherwise scikit-learn stops at a test_size that the reader has never set."""
+    x, y = np.arange(2.0 * size).reshape(size, 2), np.arange(size) % 10
+    if not fits:
+        with pytest.raises(ValueError, match=r"10 classes in \d+ examples, .*: 50 examples\. If y"):
+            checked((x, y), "classes")
+        return
+    x, y = checked((x, y), "classes")
+    rest, _, classes, _ = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
+    train_test_split(rest, classes, test_size=0.25, random_state=0, stratify=classes)
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_dates_among_inputs_become_numbers_by_the_mend(text):
+    """A column of text has no .dt."""
+    days = pd.Series(pd.date_range("2020-01-01", periods=20))
+    x = pd.DataFrame({"a": X[:, 0], "day": days.astype(str) if text else days})
+    with pytest.raises(ValueError, match="without numbers: day") as said:
+        checked((x, CLASSES), "classes")
+    mend = str(said.value).rpartition("dates with ")[2]
+    assert eval(mend, {"pd": pd, "x": x}).tolist() == list(range(1, 21))
 
 
 def test_days_are_counted_by_the_mend():

@@ -1,5 +1,7 @@
 """What lesson 8's template says of a reader's last layer and loss, before any training."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -214,6 +216,25 @@ def test_keras_accuracy_of_labels_and_logits_is_what_the_messages_say():
         assert abs(measured - np.mean((outputs > 0) == y)) > 0.01
 
 
+@pytest.mark.parametrize("loss", ["hinge", keras.losses.SquaredHinge()], ids=["hinge", "squared"])
+def test_hits_of_a_hinge_are_counted_from_0_on(loss):
+    """Its outputs go from -1 to 1, and Keras's accuracy took those up to 0.5 for a 0."""
+
+    def build(last, metric):
+        model = compiled(1, last, loss)
+        model.compile("adam", loss, metrics=[metric])
+        return model
+
+    for last in (None, "tanh"):
+        with pytest.raises(ValueError, match=r"above 0\.5 .*BinaryAccuracy\(threshold=0\)"):
+            check_outputs(lambda last=last: build(last, "accuracy"), X, TWO, "classes")
+    above_0 = keras.metrics.BinaryAccuracy(threshold=0)
+    check_outputs(lambda: build(None, above_0), X, TWO, "classes")
+    check_outputs(lambda: build("sigmoid", "accuracy"), X, TWO, "classes")
+    with pytest.raises(ValueError, match=r"hinge, which is for classes"):
+        check_outputs(lambda: build(None, "mae"), X, np.where(TWO, 1.5, -0.5), "numbers")
+
+
 def test_metrics_that_mean_what_they_say_pass():
     whole = keras.metrics.BinaryAccuracy(threshold=0)
     for metric in ("mae", keras.metrics.R2Score(), lambda y, prediction: prediction):
@@ -366,14 +387,15 @@ def test_a_model_for_other_inputs_is_refused():
     with pytest.raises(ValueError, match=r"shape \(3,\), those of x have \(3, 1, 1\)"):
         check_outputs(lambda: compiled(1, None, "mse"), X[..., None, None], NUMBERS, "numbers")
 
-    def two():
+    def two(loss):
         inputs = [keras.Input((3,)), keras.Input((3,))]
         model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Add()(inputs)))
-        model.compile("adam", "mse")
+        model.compile("adam", loss)
         return model
 
-    with pytest.raises(ValueError, match=r"model has 2 inputs, .*whole\[:, :6\]"):
-        check_outputs(two, X, NUMBERS, "numbers")
+    for loss in ("mse", quantile):  # whatever it compares
+        with pytest.raises(ValueError, match=r"model has 2 inputs, .*whole\[:, :6\]"):
+            check_outputs(lambda loss=loss: two(loss), X, NUMBERS, "numbers")
 
 
 def test_an_axis_lost_inside_the_model_is_not_blamed_on_the_examples():
@@ -406,6 +428,47 @@ def test_a_series_layer_on_a_table_is_told_the_shape_it_gets():
         check_outputs(unfinished, X, NUMBERS, "numbers")
 
 
+def test_an_x_within_build_model_is_told_apart_from_the_array():
+    """As in many examples of Keras, where x is what the last layer gave."""
+    x = X
+
+    def build():
+        inputs = keras.Input(x.shape[1:])  # noqa: F823
+        x = keras.layers.Dense(4)(inputs)
+        return keras.Model(inputs, x)
+
+    with pytest.raises(ValueError, match=r"an x of its own, .* as in h = keras\.layers\.Dense"):
+        check_outputs(build, x, NUMBERS, "numbers")
+
+    def other():
+        layers += [keras.layers.Dense(1)]  # noqa: F821
+        return keras.Sequential(layers)
+
+    with pytest.raises(UnboundLocalError, match="'layers'"):
+        check_outputs(other, x, NUMBERS, "numbers")
+
+
+class OfTwo(keras.Model):
+    """Has a loss of its own, as an autoencoder may have."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return keras.ops.mean((y_pred[0] - y_pred[1]) ** 2)
+
+
+@pytest.mark.parametrize("loss", ["mse", ["mse", BINARY], [quantile, quantile]], ids=str)
+def test_one_target_has_one_output(loss):
+    def build(kind=keras.Model):
+        inputs = keras.Input((3,))
+        ends = [keras.layers.Dense(1, last)(inputs) for last in (None, "sigmoid")]
+        model = kind(inputs, ends)
+        model.compile("adam", loss)
+        return model
+
+    with pytest.raises(ValueError, match=r"2 outputs, .* single output"):
+        check_outputs(build, X, NUMBERS, "numbers")
+    check_outputs(lambda: build(OfTwo), X, NUMBERS, "numbers")
+
+
 def test_an_input_may_leave_lengths_open():
     def build():
         layers = [keras.layers.GRU(2), keras.layers.Dense(1)]
@@ -433,6 +496,35 @@ def test_colours_come_last_unless_the_model_puts_them_there():
     moved = [keras.layers.Permute((2, 3, 1))]
     check_outputs(lambda: build((3, 8, 8), moved), pictures, TWO, "classes")
     check_outputs(lambda: build((3, 3, 8)), np.zeros((40, 3, 3, 8)), TWO, "classes")  # of a base
+    grey = [keras.layers.Conv2D(2, 3, padding="same"), keras.layers.Flatten()]
+    with pytest.raises(ValueError, match=r"8 channels of 1 by 8 pixels.*transpose\(0, 2, 3, 1\)"):
+        check_outputs(lambda: compiled_layers((1, 8, 8), grey), pictures[:, :1], TWO, "classes")
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 8), (3, 8, 12), (2, 30)], ids=str)
+def test_channels_that_come_first_are_named_where_nothing_is_left_to_pool(shape):
+    """Keras only says that an output's size would be negative."""
+    conv, pool = {
+        3: (keras.layers.Conv2D, keras.layers.MaxPooling2D),
+        2: (keras.layers.Conv1D, keras.layers.MaxPooling1D),
+    }[len(shape)]
+    x = np.zeros((40, *shape))
+
+    def build():
+        return compiled_layers(x.shape[1:], [conv(4, 3), pool(2), keras.layers.Flatten()])
+
+    with pytest.raises(ValueError, match=r"channels, .* shape \(.*let my_arrays return") as said:
+        check_outputs(build, x, TWO, "classes")
+    x = eval(str(said.value).rpartition("return ")[2], {"np": np, "x": x})
+    assert x.shape[1:] == (*shape[1:], shape[0])
+    check_outputs(build, x, TWO, "classes")
+
+
+def test_what_has_become_too_small_with_the_channels_last_is_left_to_keras():
+    layers = [keras.layers.Conv2D(4, 9), keras.layers.Flatten()]
+    with pytest.raises(ValueError, match="negative") as said:
+        check_outputs(lambda: compiled_layers((8, 8, 3), layers), np.zeros((40, 8, 8, 3)), TWO, "")
+    assert "moveaxis" not in str(said.value)
 
 
 def compiled_layers(shape, layers):
@@ -457,6 +549,23 @@ def test_an_embedding_gets_whole_numbers():
             ValueError, match=r"Embedding needs whole .*: let `scaled` return `part`"
         ):
             check_outputs(build, scaled, NUMBERS, "numbers")
+
+
+def test_an_embedding_has_a_row_for_the_largest_number():
+    """TensorFlow would stop at indices[5,5] = 9, or on a GPU take 0 without a word."""
+
+    def build(words):
+        layers = [keras.layers.Embedding(words, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((3,)), *layers])
+        model.compile("adam", "mse")
+        return model
+
+    x = np.zeros((100, 3), int)
+    x[99, 2] = 9  # not among the first examples
+    with pytest.raises(ValueError, match=r"from 0 to 8, it gets 9: .*Embedding\(int") as said:
+        check_outputs(lambda: build(9), x, np.arange(100.0), "numbers")
+    largest = eval(re.search(r"Embedding\((.*?), 16", str(said.value))[1], {"x": x})
+    check_outputs(lambda: build(largest), x, np.arange(100.0), "numbers")
 
 
 class OfWords(keras.Model):

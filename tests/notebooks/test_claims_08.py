@@ -7,6 +7,10 @@ and cured with several seeds is in tests/course/test_clinic.py.
 import ast
 import functools
 import re
+import sys
+import types
+import warnings
+from pathlib import Path
 
 import keras
 import nbformat
@@ -22,9 +26,10 @@ from benchmarks import clinic as models
 from benchmarks.where_to_start import builder, examples
 from course import clinic, own_data, own_model, quiz
 from course.clinic.examples import data
-from lrsweep import CheckUp, CurvatureMeter, check_up, sweep_learning_rates
+from lrsweep import CheckUp, CurvatureMeter, SweepResult, check_up, sweep_learning_rates
 from lrsweep._report import Measure
 from tools import rules
+from utils import plotting
 from utils.data import standardise
 from utils.first_sweep import first_sweep
 
@@ -529,6 +534,56 @@ def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
         names = template(line, (x, x[:, 0]), "numbers", rate=0.01, causes=causes)
         assert names["caveats"].endswith(words)
         assert "Chosen on 10 examples, drawn at random, 5 seeds" in names["caveats"]
+
+
+@pytest.mark.parametrize("names", [("my.csv", "my.csv"), ("my.csv", "other.csv")])
+def test_lesson_8_on_colab_the_file_uploaded_last_is_the_one_that_is_read(
+    names, tmp_path, monkeypatch
+):
+    """Colab saves a mended file as "my (1).csv", and the template went on reading the old one."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    (cell,) = (it.source for it in rules.code_cells(notebook) if it.source.startswith("CSV ="))
+    texts = ["a,y\n" + "".join(f"{row},{row % 2}\n" for row in range(size)) for size in (30, 40)]
+    given = iter(zip(names, texts, strict=True))
+
+    def upload():
+        name, text = next(given, (None, None))
+        if name is None:  # cancelled
+            return {}
+        free = name if not Path(name).exists() else name.replace(".", " (1).")
+        Path(free).write_text(text)
+        return {free: text.encode()}
+
+    files = types.ModuleType("files")
+    files.upload = upload
+    colab = types.ModuleType("colab")
+    colab.files = files
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    monkeypatch.chdir(tmp_path)
+    made = {"pd": pd, "np": np, "own_data": own_data, "Path": Path}
+    exec(cell.replace("CSV = None", 'CSV = "my.csv"'), made)
+    assert [len(made["my_arrays"]()[0]) for _ in range(3)] == [30, 40, 40]
+
+
+@pytest.mark.parametrize("shift", [0.0, -2.0])
+def test_lesson_8_the_figure_shows_a_loss_below_0_too(shift):
+    """On a plain logarithmic scale the curve of a negative loss ended before its best rates."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = (cell.source for cell in rules.code_cells(notebook))
+    (cell,) = (it for it in sources if "own model against the learning rates" in it)
+    ends = shift + np.array([[3.0, 2.9], [1.0, 0.8], [0.6, 0.7], [90.0, 80.0]])
+    result = SweepResult(
+        np.geomspace(0.01, 10, 4), np.arange(2), {"val_loss": ends[..., None]}, ends > 1e9
+    )
+    names = {"plotting": plotting, "result": result, "rate": 1.0, "np": np}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(cell, names)
+    (axes,) = names["figure"].axes
+    low, high = axes.get_ylim()
+    heights = axes.transData.transform([(1.0, it) for it in (low, *ends.mean(axis=1), high)])[:, 1]
+    assert np.isfinite(heights).all()
+    assert heights[0] < heights[3] < heights[2] < heights[1] < heights[4] < heights[5]
 
 
 UNKNOWN = CheckUp("a model", 20.0, [Measure("rate", None, "no time was left", "", "not known")])
