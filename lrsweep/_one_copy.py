@@ -137,7 +137,7 @@ class OneCopy:
         weights = self.variables.weights
         with self._scope(values, updates) as now, stateless():
             self.model.optimizer.apply_gradients(zip(gradients, weights))
-            after = now()
+            after = now(counted=1)
         return after.weights, after.memory
 
     def reset(self, values, updates):
@@ -161,10 +161,14 @@ class OneCopy:
         variables = [v for part in self.variables for v in part]
         held = [value for part in values for value in part]
         pairs = [*zip(variables, held), (self.model.optimizer._iterations, updates)]
-        known = {id(variable) for variable, _ in pairs}
+        known, count = {id(variable) for variable, _ in pairs}, self.model.optimizer._iterations
         with Scope(pairs, collect_losses=True) as scope:
 
-            def now():
+            def now(counted=0):
+                if getattr(scope, "assigned", []).count(id(count)) > counted:
+                    raise CannotVectorize(  # all copies share it
+                        f"training changes {count.path}, its count of updates, in its own way"
+                    )
                 if set(scope.state_mapping) - known:
                     raise CannotVectorize(
                         "training changes a variable that its model does not list"

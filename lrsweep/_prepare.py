@@ -18,7 +18,7 @@ from lrsweep._examples import (
     weighted_by_class,
     words_for_size,
 )
-from lrsweep._experiment import Experiment, in_words
+from lrsweep._experiment import Experiment, in_words, rate_variable
 from lrsweep._gate import alike, known_reason
 from lrsweep._keep import Keeper, describe
 from lrsweep._model_checks import (
@@ -168,7 +168,7 @@ def prepare(
             f"{names}. The trainings would change each other: make it in build_model, anew at "
             "each call (for keras.random, a keras.random.SeedGenerator to give as seed)"
         )
-    _check_same_results(probe, again)
+    _check_same_results(probe, again, first)
     _check_same_trainings(probe, first)
     if len(seeds) > 1:
         _check_seeds_matter(probe, other, first, last)
@@ -238,21 +238,26 @@ def _check_executor(executor, *data):
 
 def _check_same_weights(model, again):
     """Refuse a builder whose models start from weights that depend on more than the seeds."""
-    for one, two in zip(model.variables, again.variables):
+    rate = rate_variable(model.optimizer)  # set to another one, and a layer may hold it
+    pairs = zip(model.variables, again.variables)
+    for one, two in (pair for pair in pairs if pair[0] is not rate):
         if not np.array_equal(one.numpy(), two.numpy(), equal_nan=one.dtype != "bool"):
             raise ValueError(_DEPENDS_ON_MORE.format(f"{one.path} differs"))
 
 
-def _check_same_results(probe, again):
+def _check_same_results(probe, again, seed):
     """Refuse a builder whose models differ in more than weights, as in a rate of Dropout.
 
-    Not asked are models that can't be tried in this way, or that never do the same twice.
+    Not asked are models that can't be tried in this way, or that never do the same twice. If they
+    differ only where they were built at different rates, their optimizer remembers the rate.
     """
     model, experiment = probe.model, probe.experiment
     if known_reason(probe) or isinstance(experiment.train, Stream):
         return
     try:
         differ = not alike([model, again], experiment) and alike([model, model], experiment)
+        if differ and alike([model, experiment.build(seed)], experiment):
+            differ, probe.starts_from_rate = False, True
     except Exception:  # there are many ways in which a copy fails
         return
     finally:

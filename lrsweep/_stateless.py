@@ -21,8 +21,13 @@ class Scope(keras.StatelessScope):
     wherever that number came from.
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.assigned = []  # the identities of variables, once for each time
+
     def add_update(self, update):
         variable, value = update
+        self.assigned.append(id(variable))
         super().add_update((variable, tf.stop_gradient(value)))
 
 

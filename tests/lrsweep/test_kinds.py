@@ -375,8 +375,18 @@ class CountsTwice(optimizers.SGD):
     """Counts an update as two, which a slow schedule hardly shows in the first ones."""
 
     def apply(self, gradients, variables=None):
+        if not self.built:
+            self.build(variables)
+        self._backend_apply_gradients(gradients, variables)
+        self._iterations.assign_add(2)
+
+
+class CountsAnew(optimizers.Adam):
+    """Counts to 5, and begins anew: later than any probe goes."""
+
+    def apply(self, gradients, variables=None):
         super().apply(gradients, variables)
-        self._iterations.assign_add(1)
+        self._iterations.assign(self._iterations.value % 5)
 
 
 class Remembers(optimizers.SGD):
@@ -392,6 +402,15 @@ class Remembers(optimizers.SGD):
     def update_step(self, gradient, variable, learning_rate):
         variable.assign(variable * (1 - 0.01 * learning_rate / self.first))
         super().update_step(gradient, variable, learning_rate)
+
+
+class RemembersElsewhere(Remembers):
+    """Keeps that rate in a variable of TensorFlow."""
+
+    def build(self, variables):
+        if not self.built:
+            self.first = tf.Variable(self.learning_rate.value)
+        optimizers.SGD.build(self, variables)
 
 
 class LooksAhead(optimizers.SGD):
@@ -416,13 +435,24 @@ class LooksAhead(optimizers.SGD):
             lambda: CountsTwice(optimizers.schedules.CosineDecay(1.0, 2000)),
             "changes counts_twice/iteration",
         ),
+        (CountsAnew, "changes counts_anew/iteration"),
         (Remembers, "its optimizer remembers the learning rate that it was built with"),
+        (RemembersElsewhere, "its optimizer remembers the learning rate that it was built with"),
         (LooksAhead, "AssignAddVariableOp"),
     ],
-    ids=["counts", "rate", "slow weights"],
+    ids=["counts", "counts anew", "rate", "rate elsewhere", "slow weights"],
 )
 def test_what_optimizers_of_one_s_own_keep(optimizer, why):
     assert why in check(builder(optimizer), "sequential").reason
+
+
+def test_a_model_may_hold_its_optimizer_s_rate():
+    class Holding(keras.Model):
+        def compile(self, *args, **kwargs):
+            super().compile(*args, **kwargs)
+            self.rate = self.optimizer.learning_rate
+
+    check(builder(kind=Holding))
 
 
 def test_each_seed_s_model_is_looked_at():
