@@ -59,7 +59,7 @@ def look_through(model, x):
 def _has_kernel(layer):
     own = [v for v in layer.trainable_weights if len(v.shape) >= 2]
     inner = isinstance(layer, (keras.Model, keras.layers.Embedding))
-    known = type(layer).__module__.partition(".")[0] == "keras"  # others may scale inside
+    known = type(layer).call.__module__.partition(".")[0] == "keras"  # others may scale inside
     return bool(own) and known and not inner
 
 

@@ -23,7 +23,7 @@ SHIFTED = 1.5  # standard deviations of the targets
 TRAINED = 0.1  # of the loss of guessing: below that, weights have been trained for this
 LARGE, LARGISH, SMALL = 10.0, 3.0, 0.03  # rms of an input
 DEAD, DEAD_ISH = 0.6, 0.3  # share of a layer's units
-FEW = 20  # examples, of which a healthy unit may well give 0 for each
+FEW = 8  # examples, of which a healthy unit may well give 0 for each
 OVER, EARLY = 0.01, 0.5  # of the schedule's peak; of the planned updates
 STALE = 1.5  # of the largest velocity that gradients like the present ones can keep up
 SORTED = 2.0  # times the largest of 99 random orders
@@ -94,7 +94,10 @@ def inputs(patient):
     """
     found, _ = patient.activity
     if not found:
-        raise NotKnown("no layer with a kernel gets plain numbers that no trained weight made")
+        raise NotKnown(
+            "no layer with a kernel gets plain numbers that no trained weight made, or it has a "
+            "call of its own, which may scale them"
+        )
     worst = max(found, key=lambda it: max(it.largest, SMALL**2 / max(it.largest, 1e-30)))
     text = (
         f"rms of the features {worst.smallest:.2g} to {worst.largest:.2g} at layer {worst.layer}, "

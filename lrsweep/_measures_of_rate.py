@@ -89,7 +89,10 @@ def rate(patient):
     if all(it.lost for it in trials.values()):
         least = min(it.rate for it in trials.values())
         return found(
-            "ALARM", "too large", f"take one far below {least:.2g}: there, too, it's lost."
+            "ALARM",
+            "too large",
+            f"take one far below {least:.2g}: there, too, it's lost. If it's "
+            "lost at any rate, an example meets an infinite slope, as that of a root at 0.",
         )
     if low is not None:
         advice = f"take {patient.rate * low:.2g} or thereabouts, or sweep from there."

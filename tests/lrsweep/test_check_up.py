@@ -746,11 +746,26 @@ def test_layers_of_ones_own_may_scale_what_they_are_given():
     found = measured(_measures.inputs, network(hidden=[ScaledInside()]), (X[:120] * 255, Y[:120]))
     assert found.verdict == "healthy", found.measured
 
+    class Named(layers.Dense):
+        """A Dense with defaults of one's own, which scales nothing."""
+
+    found = measured(_measures.inputs, network(hidden=[Named(8)]), (X[:120] * 255, Y[:120]))
+    assert found.cause == "inputs"
+    with pytest.raises(NotKnown, match="a call of its own, which may scale them"):
+        measured(_measures.inputs, network(hidden=[Halved(8)]), (X[:120] * 255, Y[:120]))
+
+
+class Halved(layers.Dense):
+    def call(self, inputs):
+        return super().call(inputs / 2)
+
 
 def test_few_examples_kill_no_units():
     model = network()
     model.layers[0].bias.assign(np.full(8, -100.0))
     assert measured(_measures.units, model).cause == "units"
+    eight = measured(_measures.units, model, (X[:8], Y[:8]), None, batch_size=8)
+    assert eight.cause == "units"
     with pytest.raises(NotKnown, match="only 5 examples go through"):
         measured(_measures.units, model, (X[:5], Y[:5]), None, batch_size=5)
 
