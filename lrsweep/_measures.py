@@ -37,22 +37,24 @@ def start(patient):
     equally frequent classes (A. Karpathy, "A recipe for training neural networks", 2019). The
     targets are far away if their mean is more than 1.5 standard deviations from 0, where outputs
     start, and the loss is above 3 times guessing: mse is then at 1 + 1.5² = 3.25 times or more.
-    Weights that have been trained are ruined above 1.5 times.
+    Weights that have been trained are alarming above 1.5 times, whether ruined or hardly trained,
+    unless a trial at their own rate ends below guessing.
     """
     loss, guess = patient.start, patient.guess
     ratio = loss / positive(guess)
     text = f"loss {loss:.3g}, {ratio:.2g} times that of the best constant answer, {guess:.3g}"
     healthy = f"below {FAR:g} times when new, below 1 once trained"
-    if patient.updates_made and ratio > RUINED:
-        return Measure(
-            "start", ratio, text, healthy, "ALARM", "start",
-            "start again from new weights; if it happens again, take a smaller rate.",
-        )  # fmt: skip
     distance = own_loss(patient.model) in (*SQUARED, *ABSOLUTE)
     if ratio > FAR and distance and _shift(patient.train.y) > SHIFTED:
         return Measure(
             "start", ratio, text, healthy, "ALARM", "targets",
             "standardise the targets, or let the last layer's bias start at their mean.",
+        )  # fmt: skip
+    if patient.updates_made and ratio > RUINED and not _recovers(patient):
+        return Measure(
+            "start", ratio, text, healthy, "ALARM", "start",
+            "if the loss was falling, train on; if not, start again from new weights, and if it "
+            "happens again, take a smaller rate.",
         )  # fmt: skip
     advice = "give the last layer smaller first weights."
     if not _are_scaled(patient):
@@ -60,6 +62,13 @@ def start(patient):
     if not distance:
         advice = f"{advice[:-1]}; if classes are rare, let its bias start at their logits."
     return Measure("start", ratio, text, healthy, "look" if ratio > FAR else "healthy", "", advice)
+
+
+def _recovers(patient):
+    """Tell whether a short training at the model's own rate ends below guessing."""
+    with contextlib.suppress(NotKnown):  # no time was left
+        return patient.trials.at(1.0).end < patient.guess
+    return False
 
 
 def _are_scaled(patient):
@@ -130,8 +139,8 @@ def units(patient):
     if dead[name] >= DEAD:
         return Measure(
             "units", dead[name], text, healthy, "ALARM", "units",
-            "no rate revives them: start again from new weights, with a smaller rate or a warm-up, "
-            "and look at the first biases.",
+            "no gradient reaches them: start again from new weights, with a smaller rate or a "
+            "warm-up, and look at the first biases.",
         )  # fmt: skip
     verdict = "look" if dead[name] >= DEAD_ISH else "healthy"
     return Measure("units", dead[name], text, healthy, verdict)
@@ -204,11 +213,13 @@ def schedule(patient):
             f"it is over after {patient.updates_made} updates: for a new training compile with a "
             "new optimizer, or let the schedule be as long as both."
         )
-    elif patient.rates[-1] == 0 and _has_integers(own):
+    elif _has_integers(own) and not np.any(patient.rates % 1):
         advice = "write its numbers as floats (1.0, not 1): whole numbers round its rates to 0."
     else:
-        advice = "count its steps in updates, not epochs: one epoch here has " + (
-            f"{max(1, round(patient.planned / patient.epochs))} updates."
+        each = max(1, round(patient.planned / patient.epochs))
+        advice = (
+            f"it counts updates, not epochs: one epoch here has {each} updates, and "
+            f"{patient.epochs} epochs are planned. If you mean fewer, give epochs to check_up."
         )
     return Measure("schedule", share, text, healthy, "ALARM", "schedule", advice)
 
@@ -229,7 +240,9 @@ def memory(patient):
     Value: the velocity's size, divided by ηg/(1 − β), the most that gradients g of the present
     size can keep up at the rate η; nan without momentum. Keras's velocity holds the rate of its
     own time, so after a drop of the rate it goes on at the old one (P. Goyal et al., "Accurate,
-    large minibatch SGD", 2017, remark 2, on the correction). Above 1.5 it's from a larger rate.
+    large minibatch SGD", 2017, remark 2, on the correction). Above 1.5 it's from a larger rate, or
+    from gradients that were larger a moment ago (with full batches it came to 2.8 at a constant
+    rate).
     And weights whose loss is below a tenth of guessing have been trained for this: an optimizer
     that has made no update and would have a memory has probably lost it. A network that was just
     unfrozen, with a trained head, has a new optimizer on purpose; its loss is rarely that low
@@ -267,8 +280,8 @@ def memory(patient):
     if ratio > STALE:
         return Measure(
             "memory", ratio, text, healthy, "ALARM", "memory",
-            "it comes from a larger rate: multiply the optimizer's momentums by the new rate over "
-            "the old when the rate drops.",
+            "if the rate has just dropped, multiply the optimizer's momentums by the new rate over "
+            "the old; if not, gradients were larger a moment ago, and it's as it should be.",
         )  # fmt: skip
     return Measure("memory", ratio, text, healthy)
 

@@ -9,12 +9,12 @@ VERDICTS = "ALARM", "look", "healthy", "not known"
 # What spoils other measures comes before them: rates tried on raw inputs say little of the rate.
 CAUSES = {
     "schedule": "the learning-rate schedule leaves too little to train with",
-    "memory": "the optimizer's memory doesn't belong to these weights and this rate",
-    "order": "the examples come sorted, and nothing shuffles them",
+    "memory": "the optimizer's memory may not belong to these weights and this rate",
+    "order": "the examples come sorted, and aren't shuffled enough",
     "inputs": "the inputs aren't scaled",
     "targets": "the targets are far from where the model's outputs start",
     "units": "units are dead: they give 0 for every example",
-    "start": "the weights are worse than guessing: an earlier training has ruined them",
+    "start": "the weights are worse than guessing, although they have been trained",
     "averages": "BatchNormalization predicts with averages that haven't settled",
     "labels": "the labels have nothing to do with the inputs, as far as this model can find",
     "too large": "the learning rate is too large",

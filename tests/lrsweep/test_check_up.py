@@ -95,6 +95,19 @@ def test_targets_far_away_and_ruined_weights_are_alarming():
     assert measured(_measures.start, ruined).cause == "start"
 
 
+def test_a_training_that_has_hardly_begun_has_ruined_nothing():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(optimizers.SGD(1e-5), "mse")
+    far = (X[:120], 400.0 + 77 * X[:120, 0])
+    found = measured(_measures.start, trained(model, 1, far), far, None)
+    assert found.cause == "targets"
+    model = network()
+    model.layers[-1].kernel.assign(6 * model.layers[-1].kernel)
+    found = measured(_measures.start, trained(model, 1, (X[:16], Y[:16])))
+    assert _measures.RUINED < found.value < _measures.FAR
+    assert found.verdict == "healthy"
+
+
 def test_rare_classes_are_no_targets_to_standardise():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
     model.compile("adam", "binary_crossentropy")
@@ -168,6 +181,17 @@ def test_dead_units_are_counted_in_the_worst_layer():
         measured(_measures.units, network(hidden=[layers.Dense(8, "tanh")]))
 
 
+def test_units_of_a_layer_that_is_partly_dead_can_come_back():
+    """So the check-up doesn't say that no rate revives them."""
+    keras.utils.set_random_seed(2)  # before the layers draw the seeds of their weights
+    model = network(optimizers.Adam(0.01), [layers.Dense(8, "relu"), layers.Dense(8, "relu")])
+    model.layers[1].bias.assign([-4.0] * 6 + [3.0] * 2)
+    found = measured(_measures.units, model)
+    assert found.verdict == "ALARM"
+    assert "no gradient reaches them" in found.advice
+    assert measured(_measures.units, trained(model, 60)).value < found.value
+
+
 @pytest.mark.parametrize("layer", [layers.ReLU, lambda: layers.Activation("relu")])
 def test_units_of_layers_that_are_relu_are_seen(layer):
     hidden = [layers.Dense(8, bias_initializer=keras.initializers.Constant(-99.0)), layer()]
@@ -210,6 +234,14 @@ def test_schedules_are_read_ahead(name):
     assert found.verdict == verdict
     assert ("floats" in found.advice) == (name == "whole number")
     assert ("updates, not epochs: one epoch here has 8" in found.advice) == (name == "per update")
+
+
+def test_a_schedule_that_is_shorter_than_the_training_may_be_meant():
+    """Twenty epochs are planned, if check_up isn't told; a whole number does no harm here."""
+    for short in (schedules.CosineDecay(0.1, 40), schedules.PolynomialDecay(1, 40, 0.0)):
+        found = measured(_measures.schedule, network(optimizers.SGD(short)))
+        assert found.verdict == "ALARM"
+        assert "20 epochs are planned. If you mean fewer, give epochs to check_up" in found.advice
 
 
 def test_a_second_fit_goes_on_where_the_schedule_has_ended():
@@ -263,6 +295,16 @@ def test_velocity_from_a_larger_rate():
     for velocity in model.optimizer.momentums:
         velocity.assign(velocity / 100)  # the cure
     assert measured(_measures.memory, model).verdict == "healthy"
+
+
+def test_velocity_from_larger_gradients_is_not_called_one_from_a_larger_rate():
+    """A weight that swings through its minimum is fast where the gradient is small."""
+    model, data = line(2.0, optimizers.SGD(0.02, 0.9))
+    for _ in range(8):
+        model.train_on_batch(*data)
+    found = measured(_measures.memory, model, data, None, batch_size=64)
+    assert found.value > _measures.STALE
+    assert "if not, gradients were larger a moment ago" in found.advice
 
 
 def test_averages_that_have_not_settled():
