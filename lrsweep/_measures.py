@@ -37,8 +37,7 @@ def start(patient):
     equally frequent classes (A. Karpathy, "A recipe for training neural networks", 2019). The
     targets are far away if their mean is more than 1.5 standard deviations from 0, where outputs
     start, and the loss is above 3 times guessing: mse is then at 1 + 1.5² = 3.25 times or more.
-    Weights that have been trained are alarming above 1.5 times, whether ruined or hardly trained,
-    unless a trial at their own rate ends below guessing.
+    Weights that have been trained are alarming above 1.5 times, whether ruined or hardly trained.
     """
     loss, guess = patient.start, patient.guess
     ratio = loss / positive(guess)
@@ -50,7 +49,7 @@ def start(patient):
             "start", ratio, text, healthy, "ALARM", "targets",
             "standardise the targets, or let the last layer's bias start at their mean.",
         )  # fmt: skip
-    if patient.updates_made and ratio > RUINED and not _recovers(patient):
+    if patient.updates_made and ratio > RUINED:
         return Measure(
             "start", ratio, text, healthy, "ALARM", "start",
             "if the loss was falling, train on; if not, start again from new weights, and if it "
@@ -62,13 +61,6 @@ def start(patient):
     if not distance:
         advice = f"{advice[:-1]}; if classes are rare, let its bias start at their logits."
     return Measure("start", ratio, text, healthy, "look" if ratio > FAR else "healthy", "", advice)
-
-
-def _recovers(patient):
-    """Tell whether a short training at the model's own rate ends below guessing."""
-    with contextlib.suppress(NotKnown):  # no time was left
-        return patient.trials.at(1.0).end < patient.guess
-    return False
 
 
 def _are_scaled(patient):
