@@ -183,10 +183,41 @@ def magics_and_input(nb):
     own(nb, "answer_2", "import sys\nsys.exit()")
 
 
+def another_folder(nb):
+    answer(nb, RIGHT)
+    own(nb, "setup", "%cd /tmp")
+
+
+def removed_folder(nb):
+    answer(nb, RIGHT)
+    code = "import os\nos.mkdir('gone')\nos.chdir('gone')\nos.rmdir('../gone')"
+    own(nb, "setup", code)
+
+
+def prints_much_in_a_test(nb):
+    code = "def update(x, rate):\n    for n in range(300):\n        print('x' * 1000)\n"
+    answer(nb, {**RIGHT, "answer_1": f"{code}    return x - rate * curvature * x"})
+
+
+def prints_past_python(nb):
+    answer(nb, RIGHT)
+    code = (
+        "import os, threading\ndef talk():\n    for _ in range(60_000):\n"
+        "        os.write(1, b'la\\n' * 333)\n"
+        "threading.Thread(target=talk, daemon=True).start()"
+    )
+    nb.cells.append(new_code_cell(code))
+
+
 def exits_in_the_middle(nb):
     answer(nb, {**RIGHT, "answer_1": RIGHT["answer_1"] + "\nquit()"})
     own(nb, "answer_2", "exit()")
     own(nb, "answer_2", "exit")
+
+
+def shows_much(nb):
+    code = "from IPython.display import display\ndef update(x, rate):\n    for n in range(60):\n"
+    answer(nb, {**RIGHT, "answer_1": f"{code}        display(n)\n    return 0"})
 
 
 def exits_in_a_test(nb):
@@ -654,13 +685,14 @@ EXPECTED = {
     **dict.fromkeys(
         (
             perfect, prints_and_warns, own_helper, other_numbers, background_thread,
-            magics_and_input, exits_in_the_middle, tests_deleted, given_and_setup_deleted,
+            magics_and_input, another_folder, removed_folder, prints_much_in_a_test,
+            prints_past_python, exits_in_the_middle, tests_deleted, given_and_setup_deleted,
             grade_ids_renamed,
             metadata_lost, metadata_and_ids_lost, retyped, answer_copied, old_answer_kept,
             stub_pasted_below,
             everything_twice, answer_in_a_new_cell, cells_moved, colab, colab_without_metadata,
             windows_lines, byte_order_mark, prints_50_megabytes, fork_bomb, scripts,
-            pasted_picture, pasted_drawing, lost_picture, fills_the_connection,
+            pasted_picture, pasted_drawing, lost_picture,
         ),
         (FULL, WAITING),
     ),
@@ -668,6 +700,7 @@ EXPECTED = {
     partly: ((2, 0, 0), WAITING),
     wrong: (NONE, WAITING),
     syntax_error: ((0, 1, 2), WAITING),
+    shows_much: ((0, 1, 2), WAITING),
     exits_in_a_test: ((2, 0, 0), WAITING),
     endless_loop: ((0, 1, 2), WAITING),
     takes_9_gigabytes: ((0, 1, 2), WAITING),
@@ -687,6 +720,7 @@ EXPECTED = {
     silent_traceback: (NONE, SUSPICIOUS),
     numpy_replaced: (FULL, SUSPICIOUS),
     kills_its_parent: (FULL, SUSPICIOUS),
+    fills_the_connection: (FULL, SUSPICIOUS),  # it looks where the kernel has its sockets
     hook_drops_asserts: ((0, 1, 2), SUSPICIOUS),
     run_cell_replaced: (FULL, SUSPICIOUS),
     check_replaced: (FULL, SUSPICIOUS),

@@ -21,6 +21,7 @@ import pytest
 import requests
 from conftest import ROOT
 from nbgrader.api import Gradebook
+from nbgrader.utils import determine_grade
 
 from tools import exercises, rules
 from tools.marking import (
@@ -467,6 +468,11 @@ PEEKS = {
     "a name as text, in mathematical letters": "\U0001d420lobals()['np'] = print",
     "a name as text, with a wide underscore": "\uff3f_import__('sys')",
     "a name as text, behind wide signs in a text": "x = '\uff07\uff03'; globals()['np'] = print",
+    "the stack, as text": "import traceback\nx = traceback.format_stack()",
+    "the stack, in a record": "import logging\nlogging.warning('x', stack_info=True)",
+    "the frames of all threads": "import sys\nx = sys._current_frames()",
+    "all that was run": "def update(x, rate):\n    return list(In).pop()",
+    "the kernel": "from ipykernel.ipkernel import IPythonKernel as it\nit.instance()",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
 
@@ -508,6 +514,9 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "import pandas as pd\npd.options.display.max_rows = 9",
         "print('\uff07')  # inspect it",
         "print('of a wide eval\uff08x\uff09')",
+        "print('In step', 3)",
+        "In = 3\nprint(In)",
+        "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc()",
     ],
 )
 def test_an_honest_name_is_no_peek(code):
@@ -644,6 +653,49 @@ def test_what_did_not_come_to_its_end_is_noted(name, said, notes):
     error = nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=[said])
     pupils.cell(nb, name).outputs = [error]
     assert checks.stopped(nb, 60) == notes
+
+
+@pytest.mark.parametrize("kind", ["shown", "printed"])
+def test_an_error_behind_many_outputs_costs_the_points(kind):
+    """Such as of an answer that shows a figure at each step, or prints to two streams in turns."""
+    cell = pupils.cell(pupils.assignment(setup_cell()), "test_1a")
+    for n in range(60):
+        name = ("stdout", "stderr")[n % 2]
+        shown = nbformat.v4.new_output("display_data", data={"text/plain": f"{n}"})
+        printed = nbformat.v4.new_output("stream", text=f"{n}\n", name=name)
+        cell.outputs.append({"shown": shown, "printed": printed}[kind])
+    error = {"ename": "AssertionError", "evalue": "Uphill!", "traceback": ["Uphill!"]}
+    cell.outputs.append(nbformat.v4.new_output("error", **error))
+    clean.notebook(nbformat.v4.new_notebook(cells=[cell]))
+    assert determine_grade(cell) == (0, 2)
+    assert len(cell.outputs) <= clean.OUTPUTS + 1
+
+
+@pytest.mark.parametrize(("name", "kept"), [("test_1a", True), ("answer_1", False)])
+def test_what_a_test_says_is_not_lost_among_what_an_answer_prints(name, kept):
+    work = runner.RunInSandbox()
+    work.nb = nbformat.v4.new_notebook(cells=[pupils.cell(pupils.assignment(""), name)])
+    work.reset_execution_trackers()
+    work._sent, work._size, work._why, work.clear_before_next_output = 0, {}, "", False
+    work._read = {"test_1a"}
+    (cell,) = work.nb.cells
+    for text in ("x" * 300_000, "1a: right.\n"):
+        content = {"name": "stdout", "text": text}
+        head = {"msg_type": "stream", "header": {"msg_type": "stream"}, "parent_header": {}}
+        work.process_message({**head, "content": content}, cell, 0)
+    assert ("1a: right.\n" in [it.text for it in cell.outputs]) == kept
+
+
+def test_what_is_sent_beside_a_message_counts(monkeypatch):
+    work, told = runner.RunInSandbox(), []
+    work._sent, work._size, work._why, work._read = 0, {}, "", set()
+    monkeypatch.setattr(work, "_stop", told.append)
+    message = {"msg_type": "comm_msg", "content": {}, "buffers": [memoryview(bytes(60 << 20))]}
+    for _ in range(2):
+        assert not told
+        with contextlib.suppress(KeyError):  # there is no such comm
+            work.process_message(message, nbformat.v4.new_code_cell(""), 0)
+    assert "more than 100 MB" in told[0]
 
 
 def test_what_was_printed_is_one_text_whenever_it_was_sent():

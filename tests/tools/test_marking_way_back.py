@@ -15,6 +15,7 @@ from tools.marking import (
     alike,
     attempts,
     checks,
+    clean,
     decisions,
     feedback,
     files,
@@ -508,6 +509,102 @@ def test_an_answer_that_was_merged_into_a_given_text_is_kept(room):
     kept = [it.source for it in result.cells if it.cell_type == "code"]
     assert code in kept
     assert kept.index(code) < kept.index(pupils.cell(result, "test_2a").source)
+
+
+def restored(room, change):
+    """Return the restored notebook of somebody who changed the right answers."""
+    texts = [room.file(step, LESSON).read_text(encoding="utf-8") for step in ("source", "release")]
+    nb = nbformat.reads(texts[1], as_version=4)
+    pupils.answer(nb, pupils.RIGHT)
+    change(nb)
+    content = nbformat.writes(nb).encode()
+    return restore.restored(restore.read(content), *restore.structure(*texts))
+
+
+@pytest.mark.parametrize("name", ["story_2", "free_text"])
+def test_code_that_was_merged_into_a_text_is_told(room, name):
+    def merge(nb):
+        answer = pupils.cell(nb, "answer_2")
+        nb.cells.remove(answer)
+        pupils.cell(nb, name).source += f"\n\n{answer.source}"
+
+    notes = restored(room, merge).metadata.marking["notes"]
+    assert "answer_2 may stand in a text, where no code is run" in notes
+    assert not any("answer_1" in it for it in notes)
+
+
+@pytest.mark.parametrize("kind", ["markdown", "raw"])
+def test_an_answer_that_became_a_text_is_told(room, kind):
+    def turn(nb):
+        cell = pupils.cell(nb, "answer_2")
+        cell.cell_type = kind
+        cell.pop("outputs"), cell.pop("execution_count")
+
+    result = restored(room, turn)
+    words = f"answer_2 came as a cell of {kind}, not code, and was read as code"
+    assert words in result.metadata.marking["notes"]
+    assert pupils.cell(result, "answer_2").cell_type == "code"
+
+
+def test_a_table_that_was_merged_into_a_given_cell_is_kept(room):
+    def merge(nb):
+        pupils.cell(nb, "given").source += "\nMINE = {}\nMINE['a'] = start\ncurvature = 9"
+
+    codes = [it.source for it in restored(room, merge).cells if it.id.startswith("extra")]
+    assert codes == ["MINE = {}\nMINE['a'] = start"]
+
+
+@pytest.mark.parametrize(
+    "words", ["![image.png]({})", "<img src='{}' width=300>", "![i][1]\n\n[1]: <{}>"]
+)
+def test_a_picture_that_colab_writes_into_a_text_is_a_picture(room, words):
+    """As long as it may be, it is neither the text's length nor in the way of what follows."""
+    long = pupils.PICTURE.rstrip("=") + "A" * 400_000
+
+    def paste(nb):
+        picture = words.format(f"data:image/png;base64,{long}")
+        pupils.cell(nb, "free_text").source = f"Look: {picture}. So it overshoots."
+
+    cell = pupils.cell(restored(room, paste), "free_text")
+    (name,) = cell.attachments
+    assert cell.attachments[name] == {"image/png": long}
+    assert len(cell.source) < 200
+    assert f"attachment:{name}" in cell.source
+    assert cell.source.endswith(". So it overshoots.")
+    if "[1]" not in words:
+        assert f"](attachment:{name})" in clean.text(cell.source)
+
+
+def test_another_picture_is_another_answer(room):
+    told = []
+    for picture in ("AAAA", "BBBB"):
+
+        def paste(nb, picture=picture):
+            pupils.cell(nb, "free_text").source = "![i](attachment:i.png)"
+            pupils.cell(nb, "free_text").attachments = {"i.png": {"image/png": picture}}
+
+        told.append(one._answers(restored(room, paste)))
+    assert told[0]["free_text"] != told[1]["free_text"]
+    assert told[0]["test_1a"] == told[1]["test_1a"]
+
+
+def test_no_table_holds_a_formula(room, tmp_path):
+    """A student chooses the names of files, and on some platforms the own name."""
+    roster.take(room, b'id,name\nanna,"=HYPERLINK(""http://x.y"")"\nbert,\'+Bert\n')
+    assert [it.name for it in roster.load(room).values()] == ['=HYPERLINK("http://x.y")', "'+Bert"]
+    names = ["anna/exercises_01.ipynb", "=cmd|'x'!A1/exercises_01.ipynb", "-1+1.txt"]
+    collecting.collect(handed_in(room, tmp_path / "all.zip", names), room, LESSON)
+    marked(room, {})
+    feedback.hand_back(room, LESSON)
+    for name in ("marks.csv", "roster.csv", "collected.csv", "problems.csv"):
+        with open(room.folder / name, encoding="utf-8", newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert not [it for it in cells if it.startswith(("=", "+", "-", "@"))], name
+    assert any(it.student.startswith("=cmd") for it in _problems(room))
+
+
+def _problems(room):
+    return [files.Problem(*(it[n] for n in files.COLUMNS[2:])) for it in files.problems(room)]
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,13 @@ UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a
 
 HINTS = {
     "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
-    r"|events\.register|set_custom_exc|input_transformers|user_ns\b"
+    r"|\bipykernel\b|events\.register|set_custom_exc|input_transformers|user_ns\b"
     r"|get_ipython\(\)(?!\.(?:run_(?:line|cell)_magic|magic|system|getoutput)\()"
     r"|\bget_ipython[ \t]+as\b|=[ \t]*get_ipython\b(?!\()|\bInteractiveShell\b",
     "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b"
     r"|\bimport[ \t]+__main__|\b(tb|gi|cr|ag)_frame\b|\bf_(back|locals|globals)\b"
-    r"|(walk|extract)_(stack|tb)\b|\b_(ii|iii|i\d+|dh)\b"
+    r"|(walk|extract|format|print)_stack\b|(walk|extract)_tb\b|stack_info|_current_frames\b"
+    r"|\b_(ii|iii|i\d+|dh)\b"
     r"|((\n|^|=)[ \t]*%|magic\(\s*['\"]%?)(hist|history|recall|rep|rerun|macro|save|notebook)\b",
     "reaches for names by their text": r"(?<![.\w])((globals|eval|exec|__import__)\(|vars\(\s*\)"
     r"|locals\(\s*\)\s*[.\[])|=[ \t]*locals\(\s*\)"
@@ -141,7 +142,7 @@ def _silent(cell, reply):
 
 
 def remove(nb, planted):
-    """Take the canaries out again."""
+    """Take the canaries, and what else was put in, out again; `planted` has their ids."""
     nb.cells = [cell for cell in nb.cells if cell.id not in planted]
 
 
@@ -165,6 +166,7 @@ def hints(nb):
         return sorted({*found, UNREAD})
     found += [UNREAD for it in own if names.magics(it) * len(it) > names.READ]
     texts = [it.source for it in nb.cells if it.cell_type == "markdown" and id(it) not in mine]
+    found += ["an answer looks at the tests"] if names.history(own) else []
     reads = names.peeked(own, given, tests)
     found += [f"an answer reads {name}, which only the tests define" for name in reads]
     uses = modules.borrowed(own, [*given, *texts], tests)

@@ -16,13 +16,19 @@ def notebook(nb):
     """Clean the outputs of all cells, and the text that the student wrote, in place."""
     for cell in nb.cells:
         if cell.cell_type == "code":
-            outputs = joined(cell.outputs)[:OUTPUTS]
-            cell.outputs = [kept for out in outputs if (kept := output(out, cell))]
+            cell.outputs = [kept for out in few(cell.outputs) if (kept := output(out, cell))]
         elif is_solution(cell) or cell.id.startswith("extra-"):
             attach = cell.get("attachments", {})
             kept = {name: pictures(it) for name, it in attach.items() if isinstance(it, dict)}
             cell.attachments = {name: it for name, it in kept.items() if it}
             cell.source = without_missing(text(cell.source), cell.attachments)
+
+
+def few(outputs):
+    """Return the first outputs, and the last error: without it, a failed test has its points."""
+    outputs = joined(outputs)
+    errors = [it for it in outputs[OUTPUTS:] if it.output_type == "error"]
+    return outputs[:OUTPUTS] + errors[-1:]
 
 
 def joined(outputs):

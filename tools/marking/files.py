@@ -124,11 +124,11 @@ def settle(classroom, step, lesson, is_settled):
 
 
 def as_csv(columns, rows):
-    """Return a table as the text of a CSV file."""
+    """Return a table as the text of a CSV file; no cell of it is a formula to a spreadsheet."""
     file = io.StringIO(newline="")
-    table = csv.DictWriter(file, columns, extrasaction="ignore")
+    table = csv.DictWriter(file, columns)
     table.writeheader()
-    table.writerows(rows)
+    table.writerows({it: tables.no_formula(row.get(it)) for it in columns} for row in rows)
     return file.getvalue()
 
 

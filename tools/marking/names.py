@@ -49,6 +49,23 @@ def peeked(own, given, tests):
     return sorted(read & by_tests)
 
 
+def history(own):
+    """Tell whether a student's code reads `In`, IPython's list of all that was run.
+
+    Parameters
+    ----------
+    own : list of str
+
+    Examples
+    --------
+    >>> history(["print('In step', 3)"]), history(["list(In)"]), history(["In = 3", "list(In)"])
+    (False, True, False)
+    """
+    parts = [it for cell in own for it in ast.walk(tree_of(cell)) if isinstance(it, ast.Name)]
+    own = [it for it in parts if it.id == "In"]
+    return bool(own) and all(isinstance(it.ctx, ast.Load) for it in own)
+
+
 def added(code, given, known):
     """Return the imports and definitions that a student wrote into a given cell.
 
@@ -76,6 +93,22 @@ def added(code, given, known):
         if isinstance(it, KEPT) and dumped(it) not in before and not _defines(it) & known
     ]
     return "\n".join(kept)
+
+
+def variables_added(code, given, known):
+    """Return the assignments to names of the student's own in a given cell, as code.
+
+    An answer that is a table may have been merged with the cell above.
+
+    Examples
+    --------
+    >>> code = "rate = 9\\nMINE = {}\\nMINE['a'] = rate\\nrate[0] = 1"
+    >>> variables_added(code, "rate = 1", {"rate"})
+    "MINE = {}\\nMINE['a'] = rate"
+    """
+    before = {dumped(it) for it in tree_of(given).body}
+    own = [it for it in tree_of(code).body if isinstance(it, SET) and dumped(it) not in before]
+    return "\n".join(unparsed(it) for it in own if not (_bound(it) | _in_place(it)) & known)
 
 
 def added_to_test(code, given, known):

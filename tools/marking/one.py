@@ -1,6 +1,7 @@
 """Mark one submission: from bytes to a marked notebook, without a gradebook or a class's folder."""
 
 import hashlib
+import json
 from typing import NamedTuple
 
 import nbformat
@@ -87,10 +88,14 @@ def _answers(nb):
     own = [it for it in nb.cells if is_solution(it) or it.id.startswith("extra-")]
     code = _short("\n".join(it.source for it in own if it.cell_type == "code"))
     return {
-        it.metadata.nbgrader.grade_id: _short(it.source) if is_solution(it) else code
+        it.metadata.nbgrader.grade_id: _short(_with_pictures(it)) if is_solution(it) else code
         for it in nb.cells
         if is_grade(it)
     }
+
+
+def _with_pictures(cell):
+    return cell.source + (json.dumps(cell.attachments) if cell.get("attachments") else "")
 
 
 def _short(text):

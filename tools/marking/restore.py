@@ -3,6 +3,7 @@
 import codecs
 import copy
 import json
+import re
 import warnings
 from collections import defaultdict
 from functools import lru_cache
@@ -21,6 +22,8 @@ from .files import digest
 KINDS = "source", "release"
 STEPS = ("LockCells", "ClearSolutions", "ClearOutput", "ComputeChecksums")
 CELLS, LONGEST, CHARACTERS = 1_000, 100_000, 1_000_000  # of a notebook; of a cell; of all cells
+PASTED = r"data:image/([a-z]{1,9})(?:\+xml)?;base64,([A-Za-z0-9+/=]+)"
+IN_A_TAG = r"<img\b[^<>]{0,300}?\bsrc=[\"']?(attachment:pasted-\w+\.\w+)[^<>]{0,300}>"
 MISSING = "*(This cell was missing from the notebook; look at the cells around it.)*"
 
 
@@ -33,7 +36,7 @@ class RestoreCells(NbGraderPreprocessor):
         place = Path(names["assignment"], f"{names['notebook']}.ipynb")
         source, release = (Path(it, place).read_text(encoding="utf-8") for it in KINDS)
         content = Path("submitted", names["student"], place).read_bytes()
-        result = restored(nb, *structure(source, release))
+        result = restored(read(content), *structure(source, release))
         result.metadata.marking["of"] = digest(content, source.encode("utf-8"))
         return result, resources
 
@@ -57,9 +60,11 @@ def read(content):
         raise RuntimeError("the file is empty")
     try:
         text = lessons.text_of(content)
-        why = _too_much(lessons.cells_of(text))
+        lessons.cells_of(text)
+        data = _mended(text)
+        why = _too_much(data["cells"])
         with warnings.catch_warnings(action="ignore"):  # such as of two cells of one id
-            nb = None if why else nbformat.reads(_mended(text), as_version=4)
+            nb = None if why else nbformat.reads(json.dumps(data), as_version=4)
         if nb and not all(isinstance(it.source, str) and it.cell_type for it in nb.cells):
             raise TypeError
     except Exception as error:
@@ -71,7 +76,7 @@ def read(content):
 
 
 def _mended(text):
-    """Return a notebook's text with what a tool has taken away; outputs are made anew anyway."""
+    """Return a notebook's data with what a tool has taken away; outputs are made anew anyway."""
     data = json.loads(text)
     for part in (data, *data["cells"]):
         part["metadata"] = lessons.metadata_of(part)
@@ -79,7 +84,25 @@ def _mended(text):
         cell.setdefault("source", "")
         if "outputs" in cell:
             cell["outputs"] = []
-    return json.dumps(data)
+        if cell.get("cell_type") == "markdown":
+            _attach(cell)
+    return data
+
+
+def _attach(cell):
+    """Make attachments, as Jupyter does, of the pictures that Colab writes into a text itself."""
+    attached = {}
+
+    def name(found):
+        kind = "jpeg" if found[1] == "jpg" else found[1]
+        name = f"pasted-{digest(found[2].encode())[:8]}.{kind}"
+        attached[name] = {f"image/{kind}": found[2]}
+        return f"attachment:{name}"
+
+    source = re.sub(PASTED, name, "".join(cell["source"]))
+    if attached:
+        cell["source"] = re.sub(IN_A_TAG, r"![](\1)", source)
+        cell["attachments"] = {**(cell.get("attachments") or {}), **attached}
 
 
 def _too_much(cells):
@@ -131,7 +154,8 @@ def restored(nb, wanted, released):
         answer = None if place is None else nb.cells[place]
         cells += [*own["before", cell.id], _answered(cell, answer), *own[cell.id]]
         notes += _notes(cell, answer, len(copies[cell.id]), released)
-    notes += _beside(cells)
+    missing = [it for it in wanted.cells if is_solution(it) and it.id not in used]
+    notes += [*_in_a_text(cells, missing), *_beside(cells)]
     for number, cell in enumerate(it for it in cells if it.id == "extra"):
         cell.id = f"extra-{number}"
     result = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(wanted.metadata))
@@ -165,8 +189,8 @@ def _own_cells(nb, names, used, wanted, released):
     """Return the student's own cells by the name of the released cell that they followed.
 
     Copies of what the student got, unchanged, are not among them. What the student wrote into a
-    given cell is: in a text an answer, in code an import or a function that an answer needs. What
-    must run before a test has the key ("before", its name).
+    given cell is: in a text an answer, in code what an answer needs. What must run before a test
+    has the key ("before", its name).
     """
     own, last = defaultdict(list), None
     kinds = {it.id: _kind(it) for it in wanted.cells if not is_solution(it)}
@@ -198,8 +222,8 @@ def _written_into(cell, kind, given, known):
         written = any(line.strip() not in lines for line in source.splitlines())
         return [_plain(cell)] if written else []
     if kind == "code" and cell.cell_type == "code" and source.strip() != given:
-        code = naming.added(source, given, known)
-        return [nbformat.v4.new_code_cell(code, id="extra")] if code else []
+        codes = naming.added(source, given, known), naming.variables_added(source, given, known)
+        return [nbformat.v4.new_code_cell(it, id="extra") for it in codes if it]
     return []
 
 
@@ -212,6 +236,17 @@ def _written_into_test(cell, given, known):
         return [], []
     codes = naming.added_to_test(cell.source, given, known)
     return [[nbformat.v4.new_code_cell(it, id="extra")] if it else [] for it in codes]
+
+
+def _in_a_text(cells, missing):
+    """Say of which missing answers the code may stand in a text, such as one it was merged into."""
+    texts = [it for it in cells if it.cell_type == "markdown"]
+    own = "\n".join(it.source for it in texts if it.id == "extra" or is_solution(it))
+    for cell in missing:
+        tree = naming.tree_of(cell.source)
+        names = "|".join(naming.defined_in(tree) | naming.left_behind(tree))
+        if names and re.search(rf"(?m)^[ \t]*(?:def |class )?(?:{names})[ \t]*[(:=\[]", own):
+            yield f"{cell.id} may stand in a text, where no code is run"
 
 
 def _beside(cells):
@@ -262,5 +297,8 @@ def _notes(cell, answer, copies, released):
         yield f"{cell.id} was missing"
     elif not is_solution(cell) and answer.source.strip() != released[cell.id]:
         yield f"{cell.id} had been changed"
+    elif is_solution(cell) and answer.cell_type != cell.cell_type:
+        kinds = f"{answer.cell_type}, not {cell.cell_type}"
+        yield f"{cell.id} came as a cell of {kinds}, and was read as {cell.cell_type}"
     if copies > 1:
         yield f"{cell.id} came {copies} times"

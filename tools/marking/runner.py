@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbformat
 import zmq
 from jupyter_core.utils import run_sync
 from nbgrader.preprocessors import Execute
@@ -18,11 +19,18 @@ from . import canaries, cgroup, checks, clean, filter
 from .sandbox import ROOT
 from .watch import Watch, most_memory, too_much
 
-OUTPUT = 200_000  # characters of output that one cell may keep
+OUTPUT = 200_000  # characters of output that a cell may keep that nothing is read from
 STOPPED = 15  # seconds until a cell must have stopped, and its output be here
 MESSAGES = 100_000_000  # characters that the kernel may send in all
 MESSAGE = 100 << 20  # bytes of one message; a longer one is dropped with its connection
 INSIDE = "/run/kernel/k"  # where the sandboxed kernel has its sockets
+WORK = "/course/work"  # where it begins
+WAY_BACK = (  # a folder that was removed has a name, too; no name of the notebook's is changed
+    "(lambda os, path: path.parent.exists()"
+    " and any((it / 'course/setup_cell.py').exists() for it in path.parents)"
+    " or os.chdir({folder!r}))(__import__('os'), "
+    "__import__('pathlib').Path(__import__('os').readlink('/proc/self/cwd'), '_')) and None"
+)
 
 
 class RunInSandbox(Execute):
@@ -44,11 +52,13 @@ class RunInSandbox(Execute):
         self._given = {it.id for it in nb.cells if _is_given(it)}
         self.timeout_func = self._seconds
         planted = canaries.plant(nb)
+        self._read = {*planted, *(it.id for it in nb.cells if is_grade(it))}
         self._folder = Path(tempfile.mkdtemp(prefix="marking-", dir=self.place or None))
+        back = self._way_back(nb)
         with cgroup.made(most_memory()) as self._group:
             nb, resources = self._watched(nb, resources)
         found = canaries.judge(nb, planted, self.replies)
-        canaries.remove(nb, planted)
+        canaries.remove(nb, {*planted, *back})
         nb.metadata.clear()
         nb.metadata.update(marked)
         nb.metadata.marking["suspicious"] = found + canaries.hints(nb)
@@ -56,6 +66,22 @@ class RunInSandbox(Execute):
         clean.notebook(nb)
         nb.metadata.marking["failed"] = checks.failed(nb)
         return nb, resources
+
+    def _way_back(self, nb):
+        """Let the set-up cell find the course where a student's cell before it went elsewhere.
+
+        Returns
+        -------
+        list of str
+            The ids of the cells that are put in for this.
+        """
+        for place, cell in enumerate(nb.cells):
+            if "setup" in cell.metadata.get("tags", []):
+                folder = WORK if self._sandboxed else str(self._folder)
+                back = nbformat.v4.new_code_cell(WAY_BACK.format(folder=folder))
+                nb.cells.insert(place, back)
+                return [back.id]
+        return []
 
     def _watched(self, nb, resources):
         """Execute, unless it takes more than it may."""
@@ -158,15 +184,18 @@ class RunInSandbox(Execute):
         self.replies[event["cell"].id] = event["execute_reply"]["content"]
 
     def process_message(self, msg, cell, cell_index):
-        """Keep no more output of a cell than anyone would read; count all that is sent."""
-        size = _length(msg["content"]) + 500
+        """Keep no more output of a cell than anyone would read; count all that is sent.
+
+        What the tests and the canaries print is read, so none of it is lost among other output.
+        """
+        size = _length(msg["content"]) + sum(map(len, msg.get("buffers", ()))) + 500
         self._sent += size
         if self._sent > MESSAGES:
             self._stop(f"stopped: its output was more than {MESSAGES // 10**6} MB")
             return None
         if msg["msg_type"] not in ("status", "execute_input", "error"):
             self._size[cell_index] = self._size.get(cell_index, 0) + size
-            if self._size[cell_index] > OUTPUT:
+            if self._size[cell_index] > OUTPUT and cell.id not in self._read:
                 return None
         self._forget_elsewhere(msg["content"].get("transient"), cell_index)
         return super().process_message(msg, cell, cell_index)

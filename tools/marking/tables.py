@@ -4,6 +4,8 @@ import csv
 import io
 import re
 
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet computes, or is marked already
+
 
 def read(content, what):
     """Return the rows of a table that are not empty, each a list of texts.
@@ -74,4 +76,21 @@ def rows(path, columns, needed=()):
     lacking = [it for it in needed if head and it not in head]
     if lacking:
         raise SystemExit(f"{path} has no column {lacking[0]} (it has {', '.join(head[:8])})")
+    lines = [map(as_it_was, line) for line in lines]
     return [dict.fromkeys(columns, "") | dict(zip(head, line)) for line in lines]
+
+
+def no_formula(cell):
+    """Return what to write for a cell, so that a spreadsheet computes nothing of a student's.
+
+    Examples
+    --------
+    >>> no_formula("=1+1"), no_formula("Zoe"), no_formula(-1.5), as_it_was("'=1+1")
+    ("'=1+1", 'Zoe', -1.5, '=1+1')
+    """
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def as_it_was(cell):
+    """Return what `no_formula` was given."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
