@@ -327,6 +327,26 @@ def mse_network(warm_up, seed, updates=200, peak=4.0, unless=0.05):
     return loss, 2 / meter.largest() if loss is None or loss < unless else np.nan
 
 
+def test_lesson_4_the_last_loss_is_the_last_updates_alone_on_keras_3_13_too(monkeypatch):
+    """There `train_on_batch` returns the mean of all losses since the last `reset_metrics`."""
+    new = keras.Model.train_on_batch
+
+    def older(model, *batch):
+        with monkeypatch.context() as patched:
+            patched.setattr(keras.Model, "reset_metrics", lambda model: None)
+            return new(model, *batch)
+
+    lesson = nbformat.read(ROOT / "notebooks" / "04_decay_and_schedules.ipynb", as_version=4)
+    source = next(cell.source for cell in lesson.cells if "def warmed_network" in cell.source)
+    scope = {"keras": keras, "np": np, "data": data, "keras_schedules": keras_schedules}
+    monkeypatch.setattr(keras.Model, "train_on_batch", older)
+    exec(source, scope)
+    network, _ = scope["warmed_network"](3, updates=2)
+    images = scope["images"]
+    before = network.evaluate(images, scope["targets"], batch_size=len(images), verbose=0)
+    assert scope["warmed_network"](3, updates=3)[1] == pytest.approx(before, rel=1e-3)
+
+
 @pytest.mark.parametrize("seed", [2, 3])
 def test_lesson_4_without_a_warm_up_the_run_is_lost_and_three_updates_are_enough(seed):
     assert not mse_network(0, seed)[0] < 0.05
