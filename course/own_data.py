@@ -1,15 +1,35 @@
 """Looks at a reader's own examples before lesson 8 splits them, and says what to mend."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from course.own_table import check_table, listed, without_numbers
 
-__all__ = ["check_table", "checked"]
+__all__ = ["check_table", "checked", "upload_on_colab"]
 
 TARGETS = ("classes", "numbers", "labels")
 PARTS = 3  # to train on, to choose with, to test with: a class needs an example for each
 RENUMBER = "names, y = np.unique(y, return_inverse=True)"
+
+
+def upload_on_colab(path):
+    """Ask for a file on Colab and keep it as `path`; elsewhere, do nothing.
+
+    Parameters
+    ----------
+    path : str
+        The name under which the file is read. Colab keeps an older file of that name, and gives
+        the new one another; so a single file is kept as `path`, whatever it was called.
+    """
+    try:
+        from google.colab import files
+    except ImportError:
+        return
+    given = files.upload()
+    if len(given) == 1:
+        Path(path).write_bytes(*given.values())
 
 
 def checked(arrays, targets):
