@@ -1029,6 +1029,13 @@ def test_what_one_student_packs_leaves_room_for_the_others(room, of, tmp_path, m
     assert len(sources.KEPT) <= sources.DEPTH
 
 
+def test_the_zip_file_with_most_of_too_many_files_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "FILES", 5)
+    files = {"anna.ipynb": b"", "bert.zip": zipped({f"{n}.ipynb": b"" for n in range(9)})}
+    with pytest.raises(SystemExit, match=r"more than 5 files \(5 in bert.zip: take it out\)"):
+        list(sources.files(handed_in(tmp_path / "in", files)))
+
+
 def test_a_long_name_costs_no_time(room, of, tmp_path):
     names = [f"{letter * 60_000}.ipynb" for letter in "- _"]
     origin = tmp_path / "in.zip"

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
@@ -50,9 +51,15 @@ def files(origin):
         If it is neither, or if it holds more files than any class hands in.
     """
     found = _in_folder(origin) if origin.is_dir() else _in_file(origin)
+    held = Counter()
     for number, file in enumerate(found):
+        held[file.zips[0][0].rstrip("/") if file.zips else ""] += 1
         if number >= FILES:
-            raise SystemExit(f"{origin} holds more than {FILES} files: give the class's folder")
+            name, most = held.most_common(1)[0]
+            where = f" ({most} in {name}: take it out)" if name else ""
+            raise SystemExit(
+                f"{origin} holds more than {FILES} files{where}: give the class's folder"
+            )
         yield file
 
 
