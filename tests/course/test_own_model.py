@@ -455,7 +455,9 @@ class OfTwo(keras.Model):
         return keras.ops.mean((y_pred[0] - y_pred[1]) ** 2)
 
 
-@pytest.mark.parametrize("loss", ["mse", ["mse", BINARY], [quantile, quantile]], ids=str)
+@pytest.mark.parametrize(
+    "loss", ["mse", ["mse", BINARY], [quantile, quantile]], ids=["one", "named", "functions"]
+)
 def test_one_target_has_one_output(loss):
     def build(kind=keras.Model):
         inputs = keras.Input((3,))

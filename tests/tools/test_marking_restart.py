@@ -453,7 +453,7 @@ def test_a_submission_that_ends_its_process_costs_the_others_nothing(room, monke
     from tools.marking import pool
 
     tasks = ["die", "a", "b", "sleep", "c"]
-    answers = list(pool.in_processes(pupils.odd_work, tasks, 2, 5))
+    answers = list(pool.in_processes(pupils.odd_work, tasks, 2, 15))
     assert {task: answer for task, answer in answers if len(task) == 1} == {
         "a": "a done", "b": "b done", "c": "c done"
     }  # fmt: skip
