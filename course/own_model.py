@@ -62,7 +62,8 @@ def check_outputs(build_model, x, y, targets):
             "says that the loss gets the numbers before it: leave from_logits=True out"
         )
     several = y.ndim == 2 and y.shape[1] > 1
-    margin = "hinge" in kind.lower() and _activation(model) not in ONE_SIDED
+    margin = "hinge" in kind.lower() and "categorical" not in kind.lower()
+    margin = margin and _activation(model) not in ONE_SIDED
     _check_metrics(model, targets, several, margin or (from_logits and "binary" in kind.lower()))
     if loss == CATEGORICAL[1] and (wrong := [n for n, _ in _metrics(model) if n in OF_ONE_UNIT]):
         raise ValueError(

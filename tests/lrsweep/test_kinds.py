@@ -446,6 +446,19 @@ def test_what_optimizers_of_one_s_own_keep(optimizer, why):
     assert why in check(builder(optimizer), "sequential").reason
 
 
+def test_a_builder_that_alternates_is_not_taken_for_an_optimizer_that_remembers():
+    calls = itertools.count()
+
+    def build():
+        parts = layers.Dropout((0.1, 0.5)[next(calls) % 2]), layers.Dense(3, "softmax")
+        model = keras.Sequential([keras.Input((4,)), *parts])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(ValueError, match="with equal weights, their results differ"):
+        sweep(build, seeds=1)
+
+
 def test_a_model_may_hold_its_optimizer_s_rate():
     class Holding(keras.Model):
         def compile(self, *args, **kwargs):
