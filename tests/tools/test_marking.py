@@ -472,6 +472,7 @@ PEEKS = {
     "the stack, in a record": "import logging\nlogging.warning('x', stack_info=True)",
     "the frames of all threads": "import sys\nx = sys._current_frames()",
     "all that was run": "def update(x, rate):\n    return list(In).pop()",
+    "the kernel by its text": "import pkgutil\npkgutil.resolve_name('ipykernel.ipkernel:x')",
     "the kernel": "from ipykernel.ipkernel import IPythonKernel as it\nit.instance()",
     "the shell of another name": "from IPython import get_ipython as it\nit().push({})",
 }
@@ -516,6 +517,8 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "print('of a wide eval\uff08x\uff09')",
         "print('In step', 3)",
         "In = 3\nprint(In)",
+        "def layer(In, Out):\n    return In * Out",
+        "import warnings\nwarnings.filterwarnings('ignore', module='ipykernel')",
         "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc()",
     ],
 )
@@ -683,6 +686,10 @@ def test_what_a_test_says_is_not_lost_among_what_an_answer_prints(name, kept):
         content = {"name": "stdout", "text": text}
         head = {"msg_type": "stream", "header": {"msg_type": "stream"}, "parent_header": {}}
         work.process_message({**head, "content": content}, cell, 0)
+    picture = {"msg_type": "display_data", "header": {"msg_type": "display_data"}}
+    content = {"data": {"image/png": "A" * 300_000}, "metadata": {}}
+    work.process_message({**picture, "parent_header": {}, "content": content}, cell, 0)
+    assert not [it for it in cell.outputs if it.output_type == "display_data"]
     assert ("1a: right.\n" in [it.text for it in cell.outputs]) == kept
 
 

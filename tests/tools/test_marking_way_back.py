@@ -549,9 +549,10 @@ def test_an_answer_that_became_a_text_is_told(room, kind):
 def test_a_table_that_was_merged_into_a_given_cell_is_kept(room):
     def merge(nb):
         pupils.cell(nb, "given").source += "\nMINE = {}\nMINE['a'] = start\ncurvature = 9"
+        pupils.cell(nb, "given").source += "\nimport pandas as pd\npd.options.mode.x = None"
 
     codes = [it.source for it in restored(room, merge).cells if it.id.startswith("extra")]
-    assert codes == ["MINE = {}\nMINE['a'] = start"]
+    assert codes == ["import pandas as pd", "MINE = {}\nMINE['a'] = start"]
 
 
 @pytest.mark.parametrize(

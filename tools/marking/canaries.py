@@ -32,7 +32,7 @@ UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a
 
 HINTS = {
     "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
-    r"|\bipykernel\b|events\.register|set_custom_exc|input_transformers|user_ns\b"
+    r"|\b(?:import|from)\b.*\bipykernel\b|\bipykernel[.:]\w|events\.register|set_custom_exc|input_transformers|user_ns\b"
     r"|get_ipython\(\)(?!\.(?:run_(?:line|cell)_magic|magic|system|getoutput)\()"
     r"|\bget_ipython[ \t]+as\b|=[ \t]*get_ipython\b(?!\()|\bInteractiveShell\b",
     "looks at the tests": r"_getframe|\binspect\b|linecache|currentframe|\bIn\s*\[|\b_ih\b"

@@ -62,8 +62,7 @@ def history(own):
     (False, True, False)
     """
     parts = [it for cell in own for it in ast.walk(tree_of(cell)) if isinstance(it, ast.Name)]
-    own = [it for it in parts if it.id == "In"]
-    return bool(own) and all(isinstance(it.ctx, ast.Load) for it in own)
+    return any(it.id == "In" for it in parts) and "In" not in defined(own)
 
 
 def added(code, given, known):
@@ -102,13 +101,15 @@ def variables_added(code, given, known):
 
     Examples
     --------
-    >>> code = "rate = 9\\nMINE = {}\\nMINE['a'] = rate\\nrate[0] = 1"
+    >>> code = "rate = 9\\nMINE = {}\\nMINE['a'] = rate\\nrate[0] = 1\\nsys.path[0] = ''"
     >>> variables_added(code, "rate = 1", {"rate"})
     "MINE = {}\\nMINE['a'] = rate"
     """
     before = {dumped(it) for it in tree_of(given).body}
     own = [it for it in tree_of(code).body if isinstance(it, SET) and dumped(it) not in before]
-    return "\n".join(unparsed(it) for it in own if not (_bound(it) | _in_place(it)) & known)
+    mine = set().union(*map(_bound, own)) - known
+    kept = [it for it in own if not _bound(it) & known and _in_place(it) <= mine]
+    return "\n".join(map(unparsed, kept))
 
 
 def added_to_test(code, given, known):

@@ -195,7 +195,8 @@ class RunInSandbox(Execute):
             return None
         if msg["msg_type"] not in ("status", "execute_input", "error"):
             self._size[cell_index] = self._size.get(cell_index, 0) + size
-            if self._size[cell_index] > OUTPUT and cell.id not in self._read:
+            is_read = cell.id in self._read and msg["msg_type"] == "stream"
+            if self._size[cell_index] > OUTPUT and not is_read:
                 return None
         self._forget_elsewhere(msg["content"].get("transient"), cell_index)
         return super().process_message(msg, cell, cell_index)
