@@ -593,6 +593,9 @@ def test_no_table_holds_a_formula(room, tmp_path):
     """A student chooses the names of files, and on some platforms the own name."""
     roster.take(room, b'id,name\nanna,"=HYPERLINK(""http://x.y"")"\nbert,\'+Bert\n')
     assert [it.name for it in roster.load(room).values()] == ['=HYPERLINK("http://x.y")', "'+Bert"]
+    before = roster.load(room)
+    roster.take(room, (room.folder / "roster.csv").read_bytes())
+    assert roster.load(room) == before
     names = ["anna/exercises_01.ipynb", "=cmd|'x'!A1/exercises_01.ipynb", "-1+1.txt"]
     collecting.collect(handed_in(room, tmp_path / "all.zip", names), room, LESSON)
     marked(room, {})

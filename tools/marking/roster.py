@@ -118,6 +118,8 @@ def _shorter(students):
 def _plain(head, rows):
     """Read a table of our own: named columns, or the id first and the name second."""
     names = [it.lower() for it in head]
+    if set(Student._fields) <= set(names):  # a roster.csv of ours
+        rows = [list(map(tables.as_it_was, row)) for row in rows]
     long = [row for row in rows if any(cell.strip() for cell in row[len(head) :])]
     if long:
         raise SystemExit(
