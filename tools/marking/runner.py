@@ -195,7 +195,7 @@ class RunInSandbox(Execute):
             return None
         if msg["msg_type"] not in ("status", "execute_input", "error"):
             self._size[cell_index] = self._size.get(cell_index, 0) + size
-            is_read = cell.id in self._read and msg["msg_type"] == "stream"
+            is_read = msg["msg_type"] == "stream" and cell.id in self._read
             if self._size[cell_index] > OUTPUT and not is_read:
                 return None
         self._forget_elsewhere(msg["content"].get("transient"), cell_index)
