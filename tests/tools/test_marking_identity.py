@@ -567,6 +567,49 @@ def test_who_handed_in_the_wrong_thing_is_told(room, of, tmp_path, capsys):
     assert table["zoe"]["01 status"] == "nothing handed in"
 
 
+def test_what_is_open_waits_until_it_is_settled(room, of, tmp_path, capsys):
+    """Another folder, such as a group's copies, answers no question about the first."""
+    roster.take(room, ROSTER)
+    first = handed_in(tmp_path / "in", {"bert/essay.pdf": b"%PDF", "sue/x.ipynb": of("sue")})
+    (tmp_path / "group").mkdir()
+    packed = tmp_path / "group" / "two.zip"
+    packed.write_bytes(zipped({"zoe/a.ipynb": of("a"), "zoe/b.ipynb": of("b")}))
+    commands = ["--class", str(room.folder), "collect", "1", "--from"]
+    for origin in (first, packed):
+        main([*commands, str(origin)])
+    assert sorted(questions(room)) == ["bert", "sue/x.ipynb", "zoe", "zoe"]
+    assert "STILL OPEN sue/x.ipynb: sue is not in the roster" in capsys.readouterr().out
+    (table,) = [row for row in marks.write(room) if row["student"] == "bert"]
+    assert "not a notebook" in table["01 notes"]
+    for _ in range(2):
+        main([*commands, str(first)])
+        assert sorted(questions(room)) == ["bert", "sue/x.ipynb", "zoe", "zoe"]
+    main([*commands, str(handed_in(tmp_path / "late", {"bert/x.ipynb": of("bert")}))])
+    assert sorted(questions(room)) == ["sue/x.ipynb", "zoe", "zoe"]
+    own = ["--class", str(room.folder)]
+    main([*own, "assign-to", "1", "--student", "zoe", "--file", f"{packed}/zoe/a.ipynb"])
+    assert f"zoe has this file now: make mark LESSON=1 CLASS={room.folder}\n" in (
+        capsys.readouterr().out
+    )
+    with open(room.folder / "roster.csv", "a", encoding="utf-8") as file:
+        file.write("sue,Sue\n")
+    main([*commands, str(first)])
+    assert questions(room) == []  # Bert has a notebook by now
+    assert "STILL OPEN" not in capsys.readouterr().out.rpartition("from sue")[2]
+
+
+def test_a_question_about_a_file_that_is_gone_can_be_closed(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    origin = handed_in(tmp_path / "in", {"Untitled.ipynb": of("anna")})
+    collecting.collect(origin, room, LESSON)
+    (origin / "Untitled.ipynb").rename(origin / "anna_exercises_01.ipynb")
+    assert collecting.collect(origin, room, LESSON).still[0].student == "Untitled.ipynb"
+    decisions.nobodys(room, LESSON, f"{origin}/Untitled.ipynb")
+    assert questions(room) == []
+    with pytest.raises(SystemExit, match="does not exist"):
+        decisions.nobodys(room, LESSON, f"{origin}/Untitled.ipynb")
+
+
 def test_a_name_in_a_command_is_a_name_and_no_command(room, of, tmp_path):
     """What is printed is typed by a person: make and the shell must find the file's name in it."""
     name = 'x\' "y" $(shell touch made) `touch run` $HOME.ipynb'

@@ -215,7 +215,8 @@ def do_collect(room, chosen):
         print(printable(f"{student}: {what}"))
     for what in result.left:
         print(printable(f"LEFT OUT {what}"))
-    for word, problems in {"LOOK": result.told, "WHOSE?": result.unclear}.items():
+    words = {"STILL OPEN": result.still, "LOOK": result.told, "WHOSE?": result.unclear}
+    for word, problems in words.items():
         for it in problems:
             print(printable(f"{word} {it.student}: {it.reason}"))
             print(printable(f"    {it.advice}"))
@@ -223,7 +224,7 @@ def do_collect(room, chosen):
         f"{len(result.done)} students, {len(result.left)} files left out, "
         f"{len(result.unclear)} to be decided by you, {len(result.nothing)} handed in nothing"
     )
-    if result.unclear or result.told:
+    if any(words.values()):
         print(f"Who, why, and what to do: {room.folder / 'problems.csv'}")
 
 
@@ -232,7 +233,7 @@ def do_assign_to(room, chosen):
     lesson = room.lesson(chosen.lesson)
     for it in decisions.assign_to(room, lesson, chosen.student, chosen.file):
         print(f"{it} has it no more, nor marks for it")
-    print(f"{chosen.student} has this file now: make mark LESSON={chosen.lesson}")
+    print(f"{chosen.student} has this file now: {room.command('mark', lesson)}")
 
 
 def do_remove(room, chosen):

@@ -19,7 +19,7 @@ from . import (
     sources,
 )
 from .decisions import stored
-from .files import Problem, digest, locked, note_problems
+from .files import Problem, digest, locked, note_problems, problems
 
 RIGHT_ONE = "ask for the right file"
 HOLDS_NOTHING = "it is called like the lesson, but holds nothing of it"
@@ -41,7 +41,8 @@ class Collected:
     """What became of everything: by student, of other files, and who has nothing.
 
     `done` has words by student; `unclear` what a person must decide, `out` the files that were
-    left out (the field `student` is a file's place there), and `told` what a person should know.
+    left out (the field `student` is a file's place there), `told` what a person should know, and
+    `still` what was asked of earlier files and isn't settled.
     """
 
     origin: object = ""
@@ -49,6 +50,7 @@ class Collected:
     out: list = field(default_factory=list)
     unclear: list = field(default_factory=list)
     told: list = field(default_factory=list)
+    still: list = field(default_factory=list)
     nothing: list = field(default_factory=list)
     earlier: list = field(default_factory=list)  # who handed in, but not with these files
 
@@ -89,6 +91,8 @@ def collect(origin, classroom, lesson):
         result = Collected(origin)
         found = list(_candidates(origin, classroom, lesson, result))
         by_student = identity.by_student(found, classroom, lesson, result)
+        places = {it.student for it in (*result.out, *result.unclear)}
+        places |= {it.file.place for it in found}
         rows = []
         said = decisions.latest(classroom, lesson)
         before = attempts.by_student(classroom, lesson)
@@ -107,9 +111,11 @@ def collect(origin, classroom, lesson):
         result.told += _without(result, have, *people)
         result.told += roster.strangers(classroom, lesson)
         result.earlier = sorted(have - set(result.done) - {it.student for it in result.unclear})
-        asked = {it.student for it in (*result.unclear, *result.told)}
+        result.still = _still_open(result, classroom, lesson, places, people)
+        asked = {it.student for it in (*result.unclear, *result.told, *result.still)}
         result.nothing = [it for it in known.values() if it.id not in have | asked]
-        note_problems(classroom, "collect", lesson, result.unclear + result.told)
+        found = result.unclear + result.told + result.still
+        note_problems(classroom, "collect", lesson, found)
     return result
 
 
@@ -135,6 +141,22 @@ def _name_who_is_known(result, classroom, lesson, known, head):
             advice = result.assign(classroom, lesson, it.student, student)
             named = Problem(student, f"{it.student}: {it.reason}", f"if it counts: {advice}")
             result.unclear[result.unclear.index(it)] = named
+
+
+def _still_open(result, classroom, lesson, places, people):
+    """Return what was asked of earlier files, and of which these files say nothing."""
+    now = {it.student for it in (*result.unclear, *result.told)} | {*result.done, *places}
+    have, known = set(classroom.students(lesson)), {it.id for it in people[0]}
+    rows = [
+        Problem(it["student"], it["reason"], it["what to do"])
+        for it in problems(classroom)
+        if (it["step"], it["lesson"]) == ("collect", lesson.assignment)
+        and it["student"] not in now
+        and it["reason"] != roster.STRANGER
+        and (it["student"] in known or "make assign-to" in it["what to do"])
+    ]
+    owners = dict(_owners(rows, *people))
+    return [it for it in rows if it.student in known or owners[it] not in have]
 
 
 def _without(result, have, known, head):

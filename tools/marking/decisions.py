@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import attempts, layouts, persons, roster, sources
-from .files import digest, locked, read_json, settle, write_whole
+from .files import digest, locked, problems, read_json, settle, write_whole
 
 NOBODY = "-"
 
@@ -142,8 +142,16 @@ def _file(path):
 
 
 def nobodys(classroom, lesson, place):
-    """Say that a file is nobody's: it is not asked about again."""
-    file = _file(Path(place))
+    """Say that a file is nobody's: it is not asked about again, nor if it is gone by now."""
+    asked = [it for it in problems(classroom) if f"/{place}".endswith(f"/{it['student']}")]
+    try:
+        file = _file(Path(place))
+    except SystemExit:
+        if not asked:
+            raise
+        with locked(classroom):
+            settle(classroom, "collect", lesson, asked.__contains__)
+        return
     with locked(classroom):
         _decide(classroom, lesson, digest(file.read()), Path(place).as_posix(), NOBODY)
         settle(classroom, "collect", lesson, lambda it: _is_about(it, file.place, file.place))

@@ -15,6 +15,7 @@ HEAD = (  # a cell of a table's head, where a list of ids has none
     r"(?:(?:student|full|first|last|family|given|user)[ _-]?)?(?:names?|ids?|number)"
     r"|e-?mail(?:[ -]?adresse|[ -]?address)?|students?|vorname|nachname|matrikel\w*"
 )
+STRANGER = "handed in, but is not in the roster, so the platform's file of marks lacks them"
 SPOILT = r"\d+([.,_]\d+)?[Ee][_+]\d+"  # such as 1.23457E+11
 PLATFORMS = {  # the columns of its export; of several, the first that is filled counts
     "canvas": {
@@ -201,11 +202,10 @@ def strangers(classroom, lesson):
     """Return a `Problem` for each who handed in, but is not in the roster (if there is one)."""
     known = load(classroom)
     others = [it for it in classroom.students(lesson) if known and it not in known]
-    why = "handed in, but is not in the roster, so the platform's file of marks lacks them"
     return [
         Problem(
             it,
-            why,
+            STRANGER,
             f"{classroom.command('roster', FROM='...')} if it has a new list; then collect again; "
             f"if it is nobody's, or somebody's of another name: "
             f"{classroom.command('remove', lesson, STUDENT=it)}",
