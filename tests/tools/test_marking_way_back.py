@@ -228,6 +228,53 @@ def test_the_date_of_a_download_costs_nobody_points(room, tmp_path, capsys, name
     assert all("the date" not in it and "of the download" in it for it in asked.values())
 
 
+def test_a_copy_for_the_group_is_as_late_as_the_file_and_no_later(room, tmp_path):
+    """An instructor copies Anna's file for Zoë, days later; Anna's own page finds its way."""
+    lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
+    origin = handed_in(room, tmp_path / "all.zip", MOODLE[:1])
+    export = "Identifier,Full name,Email address\nParticipant 1,Anna Berg,a@x\n"
+    roster.take(room, f"{export}Participant 2,Zoë M,z@x\n".encode())
+    collecting.collect(origin, room, LESSON)
+    ids = {it.name: it.id for it in roster.load(room).values()}
+    with zipfile.ZipFile(origin) as archive:
+        content = archive.read(MOODLE[0])
+    for name in ids.values():
+        path = tmp_path / "group" / name / "exercises_01.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    collecting.collect(tmp_path / "group", room, LESSON)
+    marked(room, {})
+    rows = feedback.hand_back(room, LESSON)
+    assert [row["penalty"] for row in rows] == [None, None]
+    assert all("its date is that of the download" in row["notes"] for row in rows)
+    assert "Anna Berg_1_assignsubmission_file/exercises_01.html" in pages(room)
+    table = room.folder / "collected.csv"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace(",moodle,,", ",moodle,2026-11-19 10:00,", 1), encoding="utf-8")
+    assert [row["penalty"] for row in marks.rows(room, LESSON)] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("platform", ["canvas", "moodle", "moodle, no numbers"])
+def test_a_page_that_the_platform_cannot_place_is_told(room, tmp_path, platform):
+    """Of a group the platform gave one file; Moodle's numbers are enough for the others."""
+    exports = {
+        "canvas": "Student,ID,SIS Login ID,Section\nBerg,1,anna,\nM,2,zoe,\n",
+        "moodle": "Identifier,Full name,Email address\nParticipant 1,A_5/B,anna\nX 2,Z,zoe\n",
+        "moodle, no numbers": "Username,Full name,Email address\nanna,A,a@x\nzoe,Z,z@x\n",
+    }
+    names = ["anna/exercises_01.ipynb", "zoe/exercises_01.ipynb"]
+    trip(room, tmp_path, exports[platform].encode(), names, {})
+    told = {row["student"]: row for row in files.problems(room)}
+    if platform == "moodle":
+        assert told == {}
+        wanted = [f"{it}_assignsubmission_file/exercises_01.html" for it in ("A 5 B_1", "Z_2")]
+        assert sorted(pages(room)) == wanted
+    else:
+        assert set(told) == {"anna", "zoe"}
+        path = room.file("feedback", LESSON, "zoe")
+        assert told["zoe"]["what to do"] == f"send {path} yourself"
+
+
 def test_a_time_that_a_person_wrote_counts(room, tmp_path):
     lateness.set_rule(room, LESSON, "2026-11-18", "10% a day")
     collecting.collect(handed_in(room, tmp_path / "all.zip", CANVAS), room, LESSON)

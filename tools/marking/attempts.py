@@ -9,6 +9,7 @@ from .files import as_csv, read_json, write_whole
 
 BY_HAND = "time by hand"  # a person may write here when a file was handed in
 TIMES = "collected_times.json"
+OWN = ("folder", "file", "common")  # layouts of a person's own making, and of no platform
 COLUMNS = (
     "lesson", "student", "taken", "file", "handed in", "late", "layout", BY_HAND, "digest",
 )  # fmt: skip
@@ -155,4 +156,26 @@ def _is_same(one, other):
 def _as_first_seen(row, before):
     times = [it["handed in"] for it in (*before, row) if it["handed in"]]
     by_hand = [it[BY_HAND] for it in before if it[BY_HAND]]
-    return {**row, "handed in": min(times, default=""), BY_HAND: "".join(by_hand[:1])}
+    row = {**row, "handed in": min(times, default=""), BY_HAND: "".join(by_hand[:1])}
+    platforms = [it for it in before if it["layout"] not in OWN]
+    if row["layout"] in OWN and platforms:  # its copy for a group; the page goes to the platform
+        row |= {name: platforms[0][name] for name in ("file", "late", "layout")}
+    return row
+
+
+def originals(rows):
+    """Return rows where a copy of another student's file has the time and layout of that file.
+
+    An instructor copies a group's file into folders for its members, and the copies have dates of
+    their own. A time that a person wrote stays.
+    """
+    first = {it["digest"]: it for it in rows if it["layout"] not in OWN and it["digest"]}
+    names = ("handed in", "late", "layout")
+
+    def original(row):
+        of = first.get(row["digest"]) if row["layout"] in OWN else None
+        if not of:
+            return row
+        return row | {it: of[it] for it in names} | {BY_HAND: row[BY_HAND] or of[BY_HAND]}
+
+    return [original(row) for row in rows]

@@ -151,6 +151,7 @@ def hand_back(classroom, lesson, tell=print, workers=1):
                 path = classroom.file("feedback", lesson, task.student)
                 write_whole(classroom, path, harmless(made[0]))
         problems += _to_look_at(rows) + roster.strangers(classroom, lesson)
+        problems += platforms.unplaced(classroom, lesson)
         kept = marks.changed_by_hand(classroom)
         marks.write(classroom)
         path = platforms.marks_file(classroom, lesson, rows)

@@ -6,7 +6,7 @@ import re
 import zipfile
 
 from . import attempts, layouts, roster
-from .files import write_whole
+from .files import Problem, write_whole
 
 COLUMNS = {  # what each platform knows a student by in the file that it imports
     "canvas": {
@@ -83,21 +83,46 @@ def _value(student, field):
 def pages_file(classroom, lesson):
     """Write all pages of a lesson into one zip file, named as the platform wants them back."""
     path = classroom.folder / f"feedback_{lesson.notebook}.zip"
-    taken = {
-        row["student"]: row["file"]
-        for row in attempts.taken(classroom)
-        if row["lesson"] == lesson.number and row["taken"]
-    }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for student in classroom.students(lesson):
+        for student, name in _page_names(classroom, lesson).items():
             page = classroom.file("feedback", lesson, student)
             if page.exists():
-                name = page_name(taken.get(student, ""), student, lesson)
                 info = zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0))
                 archive.writestr(info, page.read_bytes(), zipfile.ZIP_DEFLATED)
     write_whole(classroom, path, packed.getvalue())
     return path
+
+
+def _page_names(classroom, lesson):
+    """Return the name of each student's page in the zip file of all pages."""
+    taken, known = attempts.by_student(classroom, lesson), roster.load(classroom)
+
+    def name(student):
+        own, it = page_name(taken.get(student, {}).get("file", ""), student, lesson), student
+        number = known[it].number.rpartition(" ")[2] if it in known else ""
+        if own == _unnamed(it, lesson) and number.isdigit() and known[it].platform == "moodle":
+            person = re.sub(r"[_/\\]+", " ", known[it].name)
+            return f"{person}_{number}_assignsubmission_file/{lesson.notebook}.html"
+        return own
+
+    return {it: name(it) for it in classroom.students(lesson)}
+
+
+def _unnamed(student, lesson):
+    return f"{student}/{lesson.notebook}.html"
+
+
+def unplaced(classroom, lesson):
+    """Return a `Problem` for each whose page Canvas or Moodle cannot place: a group's members."""
+    known = roster.load(classroom)
+    why = "the platform gave no file of this student, and cannot place the page in the zip file"
+    return [
+        Problem(it, why, f"send {classroom.file('feedback', lesson, it)} yourself")
+        for it, name in _page_names(classroom, lesson).items()
+        if it in known and known[it].platform in ("canvas", "moodle")
+        and name == _unnamed(it, lesson)
+    ]  # fmt: skip
 
 
 def page_name(place, student, lesson):
@@ -129,4 +154,4 @@ def page_name(place, student, lesson):
         flat = len(parts) == 1 and re.match(TWO_NUMBERS, part)
         if platform in ("canvas", "blackboard") or flat:
             return re.sub(r"(?i)(\.ipynb(\.txt|\.json)?|\.zip)$", "", part) + ".html"
-    return f"{student}/{name}.html"
+    return _unnamed(student, lesson)
