@@ -874,3 +874,13 @@ def _stopped(*arguments):
 def test_a_class_whose_path_means_something_in_an_address_is_refused(tmp_path, name):
     with pytest.raises(SystemExit, match="a path without"):
         Classroom(tmp_path / name)
+
+
+def test_git_leaves_a_class_alone_wherever_it_lies(tmp_path):
+    room = Classroom(tmp_path / "monday")
+    roster.take(room, b"id,name\nzoe,Zoe\n")
+    ignore = room.folder / ".gitignore"
+    assert ignore.read_text(encoding="utf-8").split()[-1] == "*"
+    ignore.unlink()  # somebody keeps their class in a repository of their own
+    roster.take(room, b"id,name\nzoe,Zoe\n")
+    assert not ignore.exists()

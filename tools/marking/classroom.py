@@ -15,6 +15,7 @@ from traitlets.config import Config
 from tools import exercises
 
 from . import marks, restore, runner, sandbox
+from .files import make_private
 
 DATABASE = "database.txt"  # where the gradebook is, if it is no file of the class's folder
 POSTGRESQL, ADDRESS = "postgresql", "postgresql://user@host/database"
@@ -87,7 +88,7 @@ class Classroom:
         if used:
             words = f"DB={url} has another class's gradebook ({', '.join(used)}): make an empty one"
             raise SystemExit(words)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
         note = self.folder / DATABASE
         note.touch(mode=0o600)
         note.write_text(url, encoding="utf-8")

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from . import tables
 
 COLUMNS = ("step", "lesson", "student", "reason", "what to do")  # of problems.csv
+NOT_PUBLIC = "# names, marks and answers: git leaves this folder alone, wherever it lies\n*\n"
 ASIDE = ".aside"  # what is being written lies here, on the same disk as what is in place
 
 
@@ -45,10 +46,17 @@ def write_whole(classroom, path, content):
     os.replace(aside, path)
 
 
+def make_private(folder):
+    """Make a class's folder, if there is none, and tell git to leave it alone."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text(NOT_PUBLIC, encoding="utf-8")
+
+
 @contextlib.contextmanager
 def locked(classroom):
     """Let one command at a time change a class; clear away what a killed one left half done."""
-    classroom.folder.mkdir(parents=True, exist_ok=True)
+    make_private(classroom.folder)
     lock = FileLock(classroom.folder / ".lock")
     try:
         lock.acquire(timeout=0)
