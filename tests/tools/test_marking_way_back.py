@@ -281,6 +281,10 @@ def test_a_time_that_a_person_wrote_counts(room, tmp_path):
     marked(room, {})
     path = room.folder / "collected.csv"
     text = path.read_text(encoding="utf-8")
+    told = {"2026-11-20 00:30": "late by 1 day 31 min: 20% less", "2026-11-19 10:00": "by 10 h 1 m"}
+    for words, why in told.items():  # the rule counts days that have begun, so say it to the minute
+        path.write_text(text.replace(",canvas,,", f",canvas,{words},", 1), encoding="utf-8")
+        assert why in marks.rows(room, LESSON)[0]["notes"]
     for words, penalty in (("2026-11-19 10:00", 0.5), ("2026-11-18 10:00", None), ("soon", None)):
         path.write_text(text.replace(",canvas,,", f",canvas,{words},", 1), encoding="utf-8")
         row = marks.rows(room, LESSON)[0]

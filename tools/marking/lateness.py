@@ -195,5 +195,14 @@ def are_downloads(own, rows):
 
 
 def _words(late):
-    hours = late / timedelta(hours=1)
-    return f"{hours / 24:.1f} days" if hours >= 24 else f"{max(hours, 0.1):.1f} hours"
+    """Return how late something is, to the minute that has begun.
+
+    Examples
+    --------
+    >>> _words(timedelta(hours=24, seconds=1)), _words(timedelta(hours=16))
+    ('1 day 1 min', '16 h')
+    """
+    hours, minutes = divmod(math.ceil(late / timedelta(minutes=1)), 60)
+    days, hours = divmod(hours, 24)
+    parts = {"day" if days == 1 else "days": days, "h": hours, "min": minutes}
+    return " ".join(f"{number} {unit}" for unit, number in parts.items() if number)
