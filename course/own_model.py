@@ -20,7 +20,7 @@ OF_ROWS = {
     "f1score": "",
     "fbetascore": "",
 }
-OF_ONE_UNIT = ("Precision", "Recall", "AUC", "precision", "recall", "auc")
+OF_ONE_UNIT = {"precision": "Precision", "recall": "Recall", "auc": "AUC"}
 OF_NUMBERS = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
@@ -65,7 +65,9 @@ def check_outputs(build_model, x, y, targets):
     margin = "hinge" in kind.lower() and "categorical" not in kind.lower()
     margin = margin and _activation(model) not in ONE_SIDED
     _check_metrics(model, targets, several, margin or (from_logits and "binary" in kind.lower()))
-    if loss == CATEGORICAL[1] and (wrong := [n for n, _ in _metrics(model) if n in OF_ONE_UNIT]):
+    of_one = (*OF_ONE_UNIT, "binaryaccuracy")
+    wrong = [name for name, _ in _metrics(model) if _plain(name) in of_one]
+    if loss == CATEGORICAL[1] and wrong:
         raise ValueError(
             f"the metric {wrong[0]} wants a single unit, for two classes: take Dense(1, "
             "activation='sigmoid') and 'binary_crossentropy', or 'accuracy' as the metric"
@@ -203,20 +205,21 @@ def _check_metrics(model, targets, several, of_logits):
     """Refuse metrics of Keras that would put numbers into the report that mean something else."""
     for name, metric in _metrics(model):
         limit = getattr(metric, "threshold", 0.5)
-        if found := _misleading(name, targets, several, of_logits and limit == 0.5, of_logits):
+        found = _misleading(name, targets, several, of_logits and limit == 0.5, of_logits)
+        if found := found or (_of_probabilities(name, metric) if of_logits else None):
             raise ValueError(f"the metric {name} {found}")
 
 
 def _misleading(name, targets, several, half_of_logits, of_logits):
     """Return what a metric would measure, and which to take, or None if it suits the targets."""
-    name = name.lower().replace("_", "")
+    name = _plain(name)
     accuracy, at_0 = name in ("accuracy", "acc"), "keras.metrics.BinaryAccuracy(threshold=0)"
     if targets == "numbers" and name in OF_ANOTHER_MEAN:
         return (
             "wants the targets as they were, and here they are shifted to mean 0: take 'mae', "
             "and multiply it by the number that the report divides the targets by"
         )
-    if targets == "numbers" and accuracy:
+    if targets == "numbers" and (accuracy or name in (*OF_ONE_UNIT, "binaryaccuracy")):
         return "is for classes: take 'mae'"
     if targets == "labels" and ((accuracy and several) or name == "categoricalaccuracy"):
         return (
@@ -234,11 +237,32 @@ def _misleading(name, targets, several, half_of_logits, of_logits):
     return None
 
 
+def _of_probabilities(name, metric):
+    """Return what precision, recall or AUC makes of logits, and which to take, or None."""
+    kind = OF_ONE_UNIT.get(_plain(name))
+    if kind == "AUC" and not getattr(metric, "_from_logits", False):
+        return (
+            "takes outputs for probabilities, and the loss doesn't: take "
+            "keras.metrics.AUC(from_logits=True)"
+        )
+    if kind in ("Precision", "Recall") and getattr(metric, "thresholds", [0.5]) == [0.5]:
+        return (
+            "takes outputs above 0.5 for a 1, and the loss those above 0: take "
+            f"keras.metrics.{kind}(thresholds=0)"
+        )
+    return None
+
+
+def _plain(name):
+    return name.lower().replace("_", "")
+
+
 def _metrics(model):
     """Yield the metrics of Keras, each with its name, that a model is compiled with."""
     import keras
 
-    given = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    compiled = getattr(model, "_compile_metrics", None)
+    given = [getattr(compiled, f"_user_{kind}", None) for kind in ("metrics", "weighted_metrics")]
     for metric in keras.tree.flatten(given):
         if isinstance(metric, str):
             yield metric, metric

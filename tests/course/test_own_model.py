@@ -164,12 +164,19 @@ METRICS = {
         keras.metrics.BinaryAccuracy(),
         r"above 0\.5 .*BinaryAccuracy\(threshold=0\)",
     ),
+    "precision of logits": ("classes", None, "precision", r"Precision\(thresholds=0\)"),
+    "recall of logits": ("labels", None, keras.metrics.Recall(), r"Recall\(thresholds=0\)"),
+    "ranks of logits": ("classes", None, keras.metrics.AUC(), r"take .*AUC\(from_logits=True\)"),
+    "ranks of numbers": ("numbers", None, "auc", "is for classes: take 'mae'"),
+    "halves of numbers": ("numbers", None, "binary_accuracy", "is for classes: take 'mae'"),
     "largest of class numbers": ("classes", "sigmoid", "categorical_accuracy", "take 'accuracy'"),
     "F1 of class numbers": ("classes", "sigmoid", keras.metrics.F1Score(), "to_categorical"),
 }
 
 
-@pytest.mark.parametrize("metric", [keras.metrics.Precision(), keras.metrics.AUC(), "recall"])
+@pytest.mark.parametrize(
+    "metric", [keras.metrics.Precision(), keras.metrics.AUC(), "recall", "binary_accuracy"]
+)
 def test_metrics_of_one_unit_are_refused_for_class_numbers_and_two(metric):
     """TensorFlow would stop at their shapes in the middle of a graph."""
 
@@ -243,6 +250,36 @@ def test_metrics_that_mean_what_they_say_pass():
         with_metric(targets, None, whole)
         with_metric(targets, "sigmoid", "binary_accuracy")
     with_metric("classes", "sigmoid", "accuracy")
+    for targets in ("labels", "classes"):
+        for metric in (keras.metrics.Precision(thresholds=0), keras.metrics.AUC(from_logits=True)):
+            with_metric(targets, None, metric)
+        with_metric(targets, "sigmoid", "recall")
+
+
+def test_keras_takes_logits_for_probabilities_unless_its_metrics_are_told():
+    """The report gave an area under the curve of 0.65 for 0.71."""
+    outputs = np.random.default_rng(0).normal(size=400) * 3
+    y = (outputs + np.random.default_rng(1).normal(size=400) * 3 > 0) * 1
+    area, precision = keras.metrics.AUC, keras.metrics.Precision
+    ranks, hits = (outputs[y == 1][:, None] > outputs[y == 0]).mean(), y[outputs > 0].mean()
+    for metric, value, told in [
+        (area(), ranks, False),
+        (area(from_logits=True), ranks, True),
+        (precision(), hits, False),
+        (precision(thresholds=0), hits, True),
+    ]:
+        assert (abs(float(metric(y, outputs)) - value) < 0.01) == told
+
+
+def test_weighted_metrics_are_judged_as_others():
+    def build():
+        model = compiled(1, None, BINARY)
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile("adam", loss, weighted_metrics=["accuracy"])
+        return model
+
+    with pytest.raises(ValueError, match=r"BinaryAccuracy\(threshold=0\)"):
+        check_outputs(build, X, TWO, "classes")
 
 
 def accuracy(y, outputs):
