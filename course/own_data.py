@@ -11,6 +11,10 @@ __all__ = ["check_table", "checked", "upload_on_colab"]
 
 TARGETS = ("classes", "numbers", "labels")
 PARTS = 3  # to train on, to choose with, to test with: a class needs an example for each
+AS_COLUMNS = (
+    "from sklearn.preprocessing import MultiLabelBinarizer, y = "
+    "MultiLabelBinarizer().fit_transform(y), and TARGETS = 'labels'"
+)
 RENUMBER = "names, y = np.unique(y, return_inverse=True)"
 
 
@@ -57,6 +61,7 @@ def checked(arrays, targets):
     if targets not in TARGETS:
         raise ValueError(f"TARGETS must be 'classes', 'numbers' or 'labels', got {targets!r}")
     x, y = _pair(arrays)
+    _check_masks(x, y)
     if isinstance(x, pd.DataFrame):
         if words := without_numbers(x):
             raise ValueError(
@@ -69,9 +74,11 @@ def checked(arrays, targets):
     x = _one_array(x, len(y) if y.ndim else 0)
     _check_no_words(x)
     if x.ndim < 2 or not x.size:
-        swapped = ": are x and y swapped?" if x.ndim == 1 and y.ndim > 1 else ""
+        column = ". If it's one number for each example, use np.reshape(x, (-1, 1))"
+        hint = ": are x and y swapped?" if y.size > x.size else column
+        hint = hint if x.ndim == 1 and x.size else ""
         raise ValueError(
-            f"x must have a row for each example, got an array of shape {x.shape}{swapped}"
+            f"x must have a row for each example, got an array of shape {x.shape}{hint}"
         )
     if not y.ndim or len(x) != len(y):
         length = len(y) if y.ndim else f"the single value {y}"
@@ -120,6 +127,14 @@ def _pair(arrays):
     return x, y
 
 
+def _check_masks(x, y):
+    """Refuse masked values, which NumPy would take for the numbers below the mask."""
+    for name, values in (("x", x), ("y", y)):
+        if np.ma.is_masked(values):
+            fill = ", or fill them first, as in x.filled(x.mean())" if name == "x" else ""
+            raise ValueError(f"{name} has masked values: drop those examples{fill}")
+
+
 def _are_two_pairs(x, y):
     """Whether x is training examples and their targets, and y those to test with."""
     if not len(_several(x)) == len(_several(y)) == 2:
@@ -145,7 +160,8 @@ def _targets(y, shape):
         return np.asarray(y)
     except ValueError:
         raise ValueError(
-            "y must be one array, and its rows differ in length: give each example as many numbers"
+            "y must be one array, and its rows differ in length: give each example as many "
+            f"numbers. Lists of labels become columns by {AS_COLUMNS}"
         ) from None
 
 
@@ -187,13 +203,21 @@ def _check_no_words(x):
     except (ValueError, TypeError):
         mend = "number them in my_arrays, such as by keras.layers.TextVectorization with an "
         mend += "output_sequence_length"
-        if x.ndim > 1 and not text:
+        if x.ndim > 1 and x.shape[1] > 1 and not text:
             mend = "drop that column, or turn its words into numbers, such as by pd.get_dummies"
         raise ValueError(f"x holds words, {such}: {mend}") from None
     raise ValueError(f"x holds numbers as text, {such}: use x.astype(float)")
 
 
 def _check_targets_are_numbers(y, targets):
+    first = y.flat[0] if y.size else None
+    words = isinstance(first, str) and targets == "labels"
+    if words or isinstance(first, (list, tuple, set)):
+        parts = ", cut apart by y = y.str.split(',')" * (words and y.ndim == 1)
+        raise ValueError(
+            f"y holds {'words' if words else 'lists'}, such as {str(first)!r}: if they are "
+            f"labels{parts}, use {AS_COLUMNS}"
+        )
     if targets != "numbers" and y.dtype.kind in "OUS":
         raise ValueError(
             f"y holds names of classes, such as '{y.flat[0]}': number them in my_arrays, {RENUMBER}"

@@ -46,6 +46,14 @@ REFUSED = {
     ),
     "not as long": (X, CLASSES[1:], "classes", "got 20 and 19"),
     "no rows": (X[:, 0], CLASSES, "classes", r"row for each example, got an array of shape \(20,"),
+    "a row in all": (
+        X[:, 0],
+        X[:, 0],
+        "numbers",
+        r"one number .* np\.reshape\(x, \(-1",
+    ),
+    "masked": (np.ma.masked_greater(X, 30), CLASSES, "classes", r"x has masked values: .*filled\("),
+    "masked y": (X, np.ma.masked_greater(X[:, 0], 30), "numbers", "y has masked values: drop"),
     "names": (X, np.array(list("ab") * 10), "classes", "such as .*'a'.*np.unique"),
     "words in y": (X, np.array(["1.5"] * 20), "numbers", "y must hold numbers, got <U3"),
     "gaps": (np.where(X > 30, np.nan, X), CLASSES, "classes", "x has gaps"),
@@ -104,6 +112,26 @@ REFUSED = {
     ),
     "x and y swapped": (CLASSES, X, "classes", r"shape \(20,\): are x and y swapped"),
     "rows of y": (X, [[1], [0, 1]] * 10, "labels", "y must be one array, and its rows differ"),
+    "lists of labels": (X, [["a"], ["a", "b"]] * 10, "labels", "differ .*MultiLabelBinarizer"),
+    "a column of lists": (
+        X,
+        pd.Series([["a"], ["a", "b"]] * 10),
+        "labels",
+        r"lists, such as .*'a'.*: .*MultiLabelBinarizer",
+    ),
+    "labels in one word": (
+        X,
+        pd.Series(["a", "a,b"] * 10),
+        "labels",
+        r"words, such as 'a': if they are labels, cut apart by .*split\(','\), use .*Binarizer",
+    ),
+    "a number for x": (3, CLASSES, "classes", r"got an array of shape \(\)$"),
+    "a column of texts": (
+        np.array([["good film"], ["bad film"]] * 10, object),
+        CLASSES,
+        "classes",
+        "words, such as 'good film': .*TextVectorization",
+    ),
     "two outputs": (X, (CLASSES, X), "numbers", "y must be one array, got a tuple: .*one target"),
     "named outputs": (
         X,
@@ -125,6 +153,19 @@ REFUSED = {
 def test_what_does_not_fit_is_said(x, y, targets, message):
     with pytest.raises(ValueError, match=message):
         checked((x, y), targets)
+
+
+def test_lists_of_labels_become_columns_by_the_mend():
+    """`np.unique`, which was advised for some, makes a class of each set of labels."""
+    some = [["a"], ["a", "b"], ["c"]] * 7
+    for y in (some, pd.Series(some), [["a", "b"], ["a", "c"], ["b", "c"]] * 7):
+        with pytest.raises(ValueError, match="sklearn") as refused:
+            checked((X[:1].repeat(21, axis=0), y), "labels")
+        (load, mend) = re.findall(r"(from .*?), y = (.*?), and", str(refused.value))[0]
+        names = {"y": y}
+        exec(load, names)
+        mended = eval(mend, names)
+        assert checked((X[:1].repeat(21, axis=0), mended), "labels")[1].shape == (21, 3)
 
 
 class Dataset:
