@@ -8,6 +8,9 @@ ROUNDING = 1e-6  # a softmax of one unit gives 0.99999994 on some processors
 ONE_SIDED = ("exponential", "hard_sigmoid", "relu", "relu6", "sigmoid", "softmax", "softplus")
 BOUNDED = ("hard_tanh", "softsign", "tanh")  # from -1 to 1; those above are never negative
 CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
+FOCAL = "categorical_focal_crossentropy"
+FAR = 50.0  # so far from 0 a sigmoid gives 0 or 1
 OF_POSITIVE = {
     "Poisson": "poisson",
     "MeanSquaredLogarithmicError": "mean_squared_logarithmic_error",
@@ -56,11 +59,8 @@ def check_outputs(build_model, x, y, targets):
     _check_channels(model, x)
     loss, from_logits = _loss(model)
     kind = loss or type(getattr(model, "loss", None)).__name__
-    if from_logits and (activation := _activation(model)) in ("sigmoid", "softmax"):
-        raise ValueError(
-            f"the last layer's activation, {activation}, gives probabilities, and from_logits=True "
-            "says that the loss gets the numbers before it: leave from_logits=True out"
-        )
+    if from_logits:
+        _check_logits(model, x)
     several = y.ndim == 2 and y.shape[1] > 1
     margin = "hinge" in kind.lower() and "categorical" not in kind.lower()
     margin = margin and _activation(model) not in ONE_SIDED
@@ -89,12 +89,12 @@ def check_outputs(build_model, x, y, targets):
         _check_numbers(model, loss, outputs, y)
     elif targets == "labels":
         _check_labels(model, loss, outputs, y, from_logits)
-    elif loss in CATEGORICAL:
+    elif loss in (*CATEGORICAL, FOCAL):
         _check_categorical(model, loss, outputs, y, from_logits)
-    elif loss == "binary_crossentropy" or loss in OF_NUMBERS:
+    elif loss in BINARY or loss in OF_NUMBERS:
         _check_units(loss, outputs.shape[1], y)
-        if loss == "binary_crossentropy":
-            _check_probabilities(outputs, from_logits)
+        if loss in BINARY:
+            _check_probabilities(loss, outputs, from_logits)
 
 
 def _built(build_model, x):
@@ -161,6 +161,7 @@ def _loss(model):
              "CategoricalCrossentropy": CATEGORICAL[0], "MeanAbsoluteError": OF_NUMBERS[1],
              "SparseCategoricalCrossentropy": CATEGORICAL[1], "MeanSquaredError": OF_NUMBERS[0],
              "Hinge": "hinge", "SquaredHinge": "squared_hinge",
+             "BinaryFocalCrossentropy": BINARY[1], "CategoricalFocalCrossentropy": FOCAL,
     } | OF_POSITIVE  # fmt: skip
     known = isinstance(loss, keras.losses.Loss)
     name = names.get(type(loss).__name__) if known else getattr(loss, "__name__", None)
@@ -423,11 +424,43 @@ def _check_labels(model, loss, outputs, y, from_logits):
             f"and 'binary_crossentropy', got {_activation(model)} and {loss}"
         )
     _check_units(loss, outputs.shape[1], y)
-    if loss == "binary_crossentropy":
-        _check_probabilities(outputs, from_logits)
+    if loss in BINARY:
+        _check_probabilities(loss, outputs, from_logits)
 
 
-def _check_probabilities(outputs, from_logits):
+def _check_logits(model, x):
+    """Refuse from_logits=True where the model gives probabilities."""
+    activation = _activation(model)
+    if activation in ("sigmoid", "softmax"):
+        given = f"the last layer's activation, {activation}, gives probabilities"
+    elif _stays_between_0_and_1(model, x):
+        given = "the model's outputs stay between 0 and 1, as probabilities do"
+    else:
+        return
+    raise ValueError(
+        f"{given}, and from_logits=True says that the loss gets the numbers before it: leave "
+        "from_logits=True out"
+    )
+
+
+def _stays_between_0_and_1(model, x):
+    """Tell whether outputs stay there if the last layer's bias is far above 0, or far below."""
+    layers = reversed(getattr(model, "layers", []))
+    biases = (getattr(layer, "bias", None) for layer in layers)
+    last = next((it for it in biases if hasattr(it, "assign")), None)
+    if last is None:
+        return False
+    kept, outputs = last.numpy(), []
+    for shift in (-FAR, FAR):
+        last.assign(kept + shift)
+        outputs.append(model(x[:EXAMPLES], training=False))
+    last.assign(kept)
+    if any(isinstance(it, (list, tuple, dict)) for it in outputs):
+        return False
+    return np.min(outputs) >= 0 and np.max(outputs) <= 1
+
+
+def _check_probabilities(loss, outputs, from_logits):
     if outputs.shape[1] == 1 and (outputs > 1 - ROUNDING).all():
         raise ValueError(
             "the last layer gives 1 for every example: activation='sigmoid' for one unit, and "
@@ -435,7 +468,7 @@ def _check_probabilities(outputs, from_logits):
         )
     if not from_logits and (outputs.min() < 0 or outputs.max() > 1):
         raise ValueError(
-            "binary_crossentropy takes probabilities, the last layer gives numbers from "
+            f"{loss} takes probabilities, the last layer gives numbers from "
             f"{outputs.min():.2g} to {outputs.max():.2g}: activation='sigmoid'"
         )
 

@@ -330,6 +330,46 @@ def test_probabilities_are_no_logits(units, activation, loss, y):
         check_outputs(lambda: compiled_with_accuracy(units, activation, loss), X, y, "classes")
 
 
+@pytest.mark.parametrize("metric", [None, "accuracy"])
+@pytest.mark.parametrize(("units", "squash"), [(1, "sigmoid"), (3, "softmax")])
+def test_probabilities_are_no_logits_whatever_layer_gives_them(units, squash, metric):
+    """The check-up found nothing, and the metric's advice called every probability a 1."""
+    losses = keras.losses.BinaryCrossentropy, keras.losses.SparseCategoricalCrossentropy
+
+    def build(squashed=True):
+        keras.utils.set_random_seed(0)
+        last = [keras.layers.Lambda(getattr(keras.ops, squash))] * squashed
+        hidden = keras.layers.Dense(8, "tanh")
+        layers = [keras.Input((3,)), hidden, keras.layers.Dense(units), *last]
+        model = keras.Sequential(layers)
+        model.compile("adam", losses[units > 1](from_logits=True), metrics=[metric] * bool(metric))
+        return model
+
+    y = TWO if units == 1 else THREE
+    with pytest.raises(ValueError, match=r"between 0 and 1, .* leave from_logits=True out"):
+        check_outputs(build, X, y, "classes")
+    if units > 1 or not metric:
+        check_outputs(lambda: build(squashed=False), X, y, "classes")
+        check_outputs(lambda: build(squashed=False), 0 * X, y, "classes")  # all logits are 0
+
+
+@pytest.mark.parametrize("as_string", [True, False])
+def test_focal_losses_take_probabilities_too(as_string):
+    binary, categorical = "binary_focal_crossentropy", "categorical_focal_crossentropy"
+    if not as_string:
+        binary = keras.losses.BinaryFocalCrossentropy()
+        categorical = keras.losses.CategoricalFocalCrossentropy()
+    for units, loss, y, targets in [
+        (1, binary, TWO, "classes"),
+        (3, binary, LABELS, "labels"),
+        (3, categorical, ONE_HOT, "classes"),
+    ]:
+        with pytest.raises(ValueError, match=r"focal_crossentropy takes probabilities"):
+            check_outputs(lambda u=units, k=loss: compiled(u, None, k), X, y, targets)
+        last = "sigmoid" if loss is binary else "softmax"
+        check_outputs(lambda u=units, k=loss, a=last: compiled(u, a, k), X, y, targets)
+
+
 def test_an_activation_may_be_a_layer_of_its_own():
     dense, relu, softmax = (getattr(keras.layers, it) for it in ("Dense", "ReLU", "Softmax"))
 
