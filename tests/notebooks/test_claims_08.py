@@ -525,15 +525,28 @@ def line(optimizer="sgd", loss="mse"):
 
 
 def test_lesson_8_the_report_answers_an_alarm_of_the_labels():
-    x = np.random.default_rng(0).normal(size=(50, 3))
+    x = np.random.default_rng(0).normal(size=(300, 3))
     for causes, words in (
         (("labels", "inputs"), "alarming: labels, inputs; but the sweep beat a constant answer."),
         (("inputs",), "alarming: inputs."),
         ((), "alarming: nothing."),
     ):
-        names = template(line, (x, x[:, 0]), "numbers", rate=0.01, causes=causes)
+        names = template(line, (x, x[:, 0]), "numbers", rate=0.1, causes=causes)
         assert names["caveats"].endswith(words)
-        assert "Chosen on 10 examples, drawn at random, 5 seeds" in names["caveats"]
+        assert names["start_text"] == "rates by hand: 0.1"
+        assert "Chosen on 60 examples, drawn at random, 5 seeds" in names["caveats"]
+    names = template(line, (x, x[:, 0]), "numbers", rate=100.0, causes=("labels",))
+    assert names["final"].endswith("don't use this rate.")
+    assert names["caveats"].endswith("; but the sweep beat a constant answer, the test didn't.")
+
+
+def test_lesson_8_asks_for_no_other_rates_where_none_beats_a_constant_answer():
+    """An error that began with "choose LEARNING_RATES first" disagreed with its own reason."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    (cell,) = (it.source for it in rules.code_cells(notebook) if "assert rate is not" in it.source)
+    reason = "No choice: no learning rate is better than a constant answer"
+    with pytest.raises(AssertionError, match=f"no rate to train at: {reason}$"):
+        exec(cell, {"rate": None, "reason": reason})
 
 
 @pytest.mark.parametrize("names", [("my.csv", "my.csv"), ("my.csv", "other.csv")])
@@ -677,7 +690,7 @@ def template(build_model, arrays, targets, rate, causes=(), measures=()):
     names |= {"build_model": build_model, "own_model": own_model}
     report = type("Report", (), {"causes": causes, "measures": measures})
     names["result"] = type("Result", (), {"chance": {"val_loss": 1.0}})
-    names |= {"rate": rate, "LEARNING_RATES": [rate], "my_report": report}
+    names |= {"rate": rate, "LEARNING_RATES": np.array([rate]), "my_report": report}
     (place,) = (number for number, source in enumerate(sources) if TABLE in source)
     later = [it for it in sources if it.startswith(("assert rate is not", "as_trained = "))]
     for source in [*sources[place - 1 : place + 1], *later]:
