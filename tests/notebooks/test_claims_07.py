@@ -401,6 +401,40 @@ def test_lesson_7_at_512_the_slope_is_larger_than_the_noise_of_a_batch():
         model.fit(x, y, batch_size=512, epochs=1, verbose=0)
 
 
+@pytest.mark.long
+def test_lesson_7_with_three_hidden_layers_adams_best_rate_falls_from_64_to_512_as_well():
+    names, bests = lesson(), []
+    for width in (64, 512):
+        result = names["sweep_learning_rates"](
+            lambda width=width: names["ordinary"](width), names["width_rates"],
+            (names["x"], names["digits"].y_train[:500]), names["validation_part"],
+            epochs=4, batch_size=32, seeds=3, progress=False,
+        )  # fmt: skip
+        bests.append(np.exp(names["log_best_rates"](result, "loss").mean()))
+    assert 0.005 < bests[0] < 0.02
+    assert bests[0] > 3 * bests[1]
+
+
+@pytest.mark.long
+def test_lesson_7_with_a_single_hidden_layer_adams_best_rate_may_stay():
+    """On iris the same of three rates, a factor of 5.6 apart, is best at 32 and at 256."""
+    flowers, rates = data.load_split("iris", standardised=True), [0.01, 0.056, 0.316]
+    for width in (32, 256):
+
+        def build(width=width):
+            hidden = keras.layers.Dense(width, "relu", kernel_initializer="he_normal")
+            model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(3)])
+            model.compile("adam", loss=lesson()["logits_loss"])
+            return model
+
+        result = lesson()["sweep_learning_rates"](
+            build, rates, (flowers.x_train, flowers.y_train),
+            (flowers.x_validation, flowers.y_validation),
+            epochs=30, batch_size=32, seeds=6, progress=False,
+        )  # fmt: skip
+        assert result.metrics["loss"][:, :, -1].mean(axis=1).argmin() == 1, width
+
+
 def sgds_best_rates(name, grid):
     """Return SGD's best rates at the widths 32 and 256, for layers of the lesson."""
     names, bests = lesson(), []
