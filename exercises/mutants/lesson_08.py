@@ -527,6 +527,9 @@ TUNED = {
     "guessed": Mutant(
         "half of 1 is never wrong", "def tune(train):\n    return 0.5\n", "a hundred times as large"
     ),
+    "smallest": Mutant(
+        "the smallest rate is the safest", "def tune(train):\n    return 0.001\n", "is worse than"
+    ),
     "small_steps": Mutant(
         "small steps are safe steps", _tuned("np.geomspace(1e-5, 0.02, 10)"), "look further away"
     ),
