@@ -18,10 +18,10 @@ LINK = re.compile(r"\[([Ll])esson (\d)\]\(([^)]+)\)")
 
 @cache
 def prose(path):
-    """Return a lesson's Markdown without the addresses of its links."""
+    """Return a lesson's Markdown without stars and the addresses of its links."""
     cells = nbformat.read(path, as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    return re.sub(r"\]\([^)]*\)", "]", text)
+    return re.sub(r"\]\([^)]*\)", "]", text).replace("*", "")  # *validation* data is a word, too
 
 
 def lessons_with(word, name):
