@@ -48,9 +48,8 @@ def _row(path, first):
     exercises = f"exercises/release/{path.stem}/exercises_{path.name[:2]}.ipynb"
     text = nbformat.read(ROOT / exercises, as_version=4).cells[0].source
     more = re.search(r"\*\*Minutes\*\* \| about (\d+)", text)[1]
-    return (
-        f"| [{title}](notebooks/{path.name}) | {minutes} | [{more} more]({exercises}) | {badge} |"
-    )
+    practice = f"[{more} minutes more]({exercises})"
+    return f"| [{title}](notebooks/{path.name}) | {minutes} | {practice} | {badge} |"
 
 
 def fill(text):

@@ -29,7 +29,7 @@ def test_a_readme_without_its_marks_is_refused():
 
 
 def test_fill_replaces_what_is_stale():
-    stale = README.replace("20 to read", "5 to read").replace("[40 more]", "[4 more]")
+    stale = README.replace("20 to read", "5 to read").replace("[40 minutes", "[4 minutes")
     assert stale != README
     assert front.fill(stale) == README
 
@@ -50,7 +50,7 @@ def test_the_table_adds_the_minutes_of_the_exercises():
 
 def minutes_of(exercises):
     """Return what the README says of an exercise notebook."""
-    return re.search(rf"\[(\d+) more\]\({exercises}\)", README)[1]
+    return re.search(rf"\[(\d+) minutes more\]\({exercises}\)", README)[1]
 
 
 def test_the_commands_are_typed_as_they_stand_before_any_address():
