@@ -5,13 +5,16 @@ A test is named after the lesson and after the sentence it holds. Where a senten
 the condition must stay in the sentence.
 """
 
+import re
 import warnings
 
 import keras
+import nbformat
 import numpy as np
 import numpy_networks as networks
 import pytest
 from claims import fallen_for_traps
+from conftest import ROOT
 from keras import layers, ops
 
 from course.views import optimizers as views
@@ -495,6 +498,18 @@ def test_lesson_3_turned_by_45_degrees_the_ravine_looks_round_no_more():
             )
             length = np.linalg.norm(np.diff(round_start, axis=0), axis=1).sum()
             assert np.linalg.norm(round_start[-1] - start) > 0.95 * length, "'start and all'"
+
+
+def test_exercises_3_epsilon_more_than_halves_the_step_of_each_class_s_tiny_slope():
+    """It said that ε "begins to matter" there."""
+    path = ROOT / "exercises" / "source" / "03_keras_optimizers" / "exercises_03.ipynb"
+    cells = {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells}
+    assert "for which ε more than halves the step" in cells["story_3_test"]
+    tiny = re.search(r"TINY = float\(rng\.choice\(\[(.+?)\]", cells["given"])[1].split(", ")
+    for slope in map(float, tiny):
+        path = numpy_optimizers.follow(numpy_optimizers.adam(0.003), lambda w: w, [slope, 1.0], 1)
+        short, usual = np.abs(np.diff(path, axis=0)[0])
+        assert 0.2 < short / usual < 0.5
 
 
 # --- questions -----------------------------------------------------------------------------------
