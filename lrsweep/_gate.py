@@ -21,8 +21,8 @@ import lrsweep._tensorflow as _tensorflow
 from lrsweep._copies import Copies, State, first_line
 from lrsweep._examples import Stream
 from lrsweep._experiment import choose_report
-from lrsweep._one_copy import CannotVectorize, OneCopy, Parts
-from lrsweep._probe import shaken
+from lrsweep._one_copy import OWN_COUNT, CannotVectorize, OneCopy, Parts
+from lrsweep._probe import all_of_keras, shaken
 from lrsweep._stateless import optimizer_variables
 
 CLOSE = 2e-5  # relative to the largest change of a variable since the start
@@ -92,6 +92,7 @@ def trusted_copies(experiment, models, trials, names, probe, memory=math.inf):
         first = copies.parts(memory)[0]
         check_copies(copies if len(first) == len(trials) else copies.for_some(first), probe)
         check_seeds(copies)
+        check_count(copies)
     except tf.errors.OpError as error:
         raise CannotVectorize(
             f"TensorFlow cannot carry it over copies: {first_line(error)}"
@@ -278,6 +279,31 @@ def check_seeds(copies):
             "build_model draws more than first weights: with equal weights, the models "
             "of its seeds give different results"
         )
+
+
+def check_count(copies):
+    """Ask an optimizer of one's own whether each update of the training counts as one.
+
+    It may begin its count anew later than any update that is tried, or leave out updates whose
+    gradients aren't finite.
+
+    Raises
+    ------
+    CannotVectorize
+    """
+    if all_of_keras(copies.model):
+        return
+    values, first = _nowhere_zero(copies.one.variables), copies.first.updates
+    counts = first + tf.range(copies.experiment.updates, dtype=first.dtype)
+    gradients = [[tf.ones_like(it) * size for it in values.weights] for size in (0.5, np.inf)]
+
+    def ask(count):
+        return tf.stack([copies.one.count(values, count, own) for own in gradients])
+
+    with _tensorflow.quiet_and_direct():
+        said = tf.function(lambda: tf.map_fn(ask, counts), autograph=False)()
+    if np.any(said.numpy() != counts.numpy()[:, None] + 1):
+        raise CannotVectorize(OWN_COUNT.format(copies.model.optimizer._iterations.path))
 
 
 def alike(models, experiment):

@@ -16,6 +16,8 @@ import tensorflow as tf
 from lrsweep._experiment import flat_report, rate_variable
 from lrsweep._stateless import Scope, optimizer_variables, stateless
 
+OWN_COUNT = "training changes {}, its count of updates, in its own way"  # all copies share it
+
 
 class CannotVectorize(Exception):
     """The model has to be trained sequentially; the message says why."""
@@ -140,6 +142,13 @@ class OneCopy:
             after = now(counted=1)
         return after.weights, after.memory
 
+    def count(self, values, updates, gradients):
+        """Return how many updates the optimizer says it has made after one more."""
+        optimizer = self.model.optimizer
+        with self._scope(values, updates), stateless():
+            optimizer.apply_gradients(zip(gradients, self.variables.weights))
+            return tf.convert_to_tensor(optimizer._iterations.value)
+
     def reset(self, values, updates):
         """Reset the metrics, as at the start of an epoch; return the new others and metrics."""
         with self._scope(values, updates) as now:
@@ -166,9 +175,7 @@ class OneCopy:
 
             def now(counted=0):
                 if getattr(scope, "assigned", []).count(id(count)) > counted:
-                    raise CannotVectorize(  # all copies share it
-                        f"training changes {count.path}, its count of updates, in its own way"
-                    )
+                    raise CannotVectorize(OWN_COUNT.format(count.path))
                 if set(scope.state_mapping) - known:
                     raise CannotVectorize(
                         "training changes a variable that its model does not list"

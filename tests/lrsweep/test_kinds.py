@@ -389,6 +389,27 @@ class CountsAnew(optimizers.Adam):
         self._iterations.assign(self._iterations.value % 5)
 
 
+class BeginsAnew(optimizers.Adam):
+    """Counts to 5 in a single assignment, and begins anew."""
+
+    def apply(self, gradients, variables=None):
+        if not self.built:
+            self.build(variables)
+        self._backend_apply_gradients(gradients, variables)
+        self._iterations.assign((self._iterations.value + 1) % 5)
+
+
+class CountsWhatIsFinite(optimizers.Adam):
+    """Counts no update whose gradients aren't finite."""
+
+    def apply(self, gradients, variables=None):
+        if not self.built:
+            self.build(variables)
+        self._backend_apply_gradients([ops.nan_to_num(it) for it in gradients], variables)
+        counts = ops.all(ops.stack([ops.all(ops.isfinite(it)) for it in gradients]))
+        self._iterations.assign_add(ops.cast(counts, "int32"))
+
+
 class Remembers(optimizers.SGD):
     """Takes its steps relative to the rate that it was built with."""
 
@@ -436,11 +457,21 @@ class LooksAhead(optimizers.SGD):
             "changes counts_twice/iteration",
         ),
         (CountsAnew, "changes counts_anew/iteration"),
+        (BeginsAnew, "changes begins_anew/iteration"),
+        (CountsWhatIsFinite, "changes counts_what_is_finite/iteration"),
         (Remembers, "its optimizer remembers the learning rate that it was built with"),
         (RemembersElsewhere, "its optimizer remembers the learning rate that it was built with"),
         (LooksAhead, "AssignAddVariableOp"),
     ],
-    ids=["counts", "counts anew", "rate", "rate elsewhere", "slow weights"],
+    ids=[
+        "counts",
+        "counts anew",
+        "begins anew",
+        "counts what is finite",
+        "rate",
+        "rate elsewhere",
+        "slow weights",
+    ],
 )
 def test_what_optimizers_of_one_s_own_keep(optimizer, why):
     assert why in check(builder(optimizer), "sequential").reason
