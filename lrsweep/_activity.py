@@ -59,8 +59,12 @@ def look_through(model, x):
 def _has_kernel(layer):
     own = [v for v in layer.trainable_weights if len(v.shape) >= 2]
     inner = isinstance(layer, (keras.Model, keras.layers.Embedding))
-    known = type(layer).call.__module__.partition(".")[0] == "keras"  # others may scale inside
-    return bool(own) and known and not inner
+    return bool(own) and not inner and all(map(_is_of_keras, layer._flatten_layers()))
+
+
+def _is_of_keras(layer):
+    """Tell whether Keras wrote what a layer does with its inputs: others may scale them."""
+    return type(layer).call.__module__.partition(".")[0] == "keras"
 
 
 def _is_float(tensor):

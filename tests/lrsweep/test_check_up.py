@@ -803,6 +803,25 @@ class Halved(layers.Dense):
         return super().call(inputs / 2)
 
 
+class HalvedCell(layers.SimpleRNNCell):
+    def call(self, inputs, *arguments, **named):
+        return super().call(inputs / 2, *arguments, **named)
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        lambda: layers.TimeDistributed(Halved(4)),
+        lambda: layers.SpectralNormalization(Halved(4)),
+        lambda: layers.RNN(HalvedCell(4), return_sequences=True),
+    ],
+    ids=["TimeDistributed", "SpectralNormalization", "RNN"],
+)
+def test_what_keras_s_layers_hold_may_scale_what_they_are_given(within):
+    model = keras.Sequential([keras.Input((6, 3)), within(), layers.Flatten(), layers.Dense(3)])
+    assert look_through(model, np.full((8, 6, 3), 200.0, "float32"))[0] == []
+
+
 def test_few_examples_kill_no_units():
     model = network()
     model.layers[0].bias.assign(np.full(8, -100.0))
