@@ -156,7 +156,7 @@ class Experiment:
 
 
 @contextlib.contextmanager
-def in_words(what, examples, errors=(ValueError, TypeError, tf.errors.OpError)):
+def in_words(what, examples, errors=(ValueError, TypeError, KeyError, tf.errors.OpError)):
     """Turn errors of Keras and TensorFlow into one that says what is wrong, and with which shapes.
 
     Parameters

@@ -1749,3 +1749,15 @@ class Conditional(optimizers.SGD):
 
 def test_whatever_tensorflow_fails_with_the_model_is_trained_sequentially():
     assert "cannot carry it over copies" in check(builder(Conditional), "sequential").reason
+
+
+def test_a_model_that_can_only_be_trained_traced():
+    """The gradients of Keras's float8 fail eagerly."""
+
+    def build():
+        model = builder()()
+        model.layers[1].quantize("float8")
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    check(build, "sequential")

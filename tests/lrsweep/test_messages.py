@@ -49,6 +49,14 @@ def rate_is_a_function():
     return build(keras.optimizers.SGD(lambda: 0.1))
 
 
+def two_outputs():
+    inputs = keras.Input((4,))
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ab"}
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    return model
+
+
 def needs_units(units, width=3):
     return build(units=units)
 
@@ -177,6 +185,22 @@ SWEEP = {
     "lists of targets": (
         {"train_data": (X, [Y, Y]), "validation_data": (X, [Y, Y])},
         "the model doesn't fit train_data y of the shape () and () different structures",
+    ),
+    "targets of one output of two": (
+        {
+            "build_model": two_outputs,
+            "train_data": (X, {"a": Y}),
+            "validation_data": (X, {"a": Y}),
+        },
+        "the model doesn't fit train_data y of the shape () can't be found",
+    ),
+    "weights of one output of two": (
+        {
+            "build_model": two_outputs,
+            "train_data": (X, {"a": Y, "b": Y}, {"a": np.ones(24)}),
+            "validation_data": (X, {"a": Y, "b": Y}),
+        },
+        "sample_weight of train_data a number for each example each part (24,) y of the shape",
     ),
     "dataset of single examples": (
         {"train_data": dataset(X, Y).unbatch(), "validation_data": dataset(X, Y).unbatch()},
