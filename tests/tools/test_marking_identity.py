@@ -433,6 +433,20 @@ def test_two_files_of_one_time_are_asked(room, of, tmp_path):
     assert f"STUDENT=anna FILE={origin}/anna/a.ipynb" in result.unclear[0].advice
 
 
+@pytest.mark.parametrize(("name", "later", "asked"), [("b", 2, 2), ("a (1)", 0, 2), ("b", 3600, 0)])
+def test_moodles_download_does_not_tell_which_file_is_newer(room, of, tmp_path, name, later, asked):
+    """It writes the moment of the download into its zip file, which runs on meanwhile."""
+    folder, files = tmp_path / "in", {"a": 0, name: later}
+    for it, seconds in files.items():
+        place = f"Anna Berg_11_assignsubmission_file/{it}.ipynb"
+        handed_in(folder, {place: of(it)})
+        os.utime(folder / place, (1_800_000_000 + seconds,) * 2)
+    result = collecting.collect(folder, room, LESSON)
+    assert len(result.unclear) == asked
+    assert all("one of 2 files of one download" in it.reason for it in result.unclear)
+    assert [who(room, it) for it in result.done] == [name] * (not asked)
+
+
 def questions(room):
     """Return whom the rows of problems.csv are about."""
     return [row["student"] for row in files.problems(room)]

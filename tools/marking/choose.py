@@ -1,8 +1,9 @@
 """Which of a student's files counts: the newest that is answered; what cannot be told is asked."""
 
+from datetime import datetime
 from typing import NamedTuple
 
-from . import attempts, layouts, lessons
+from . import attempts, lateness, layouts, lessons
 from .files import digest
 
 
@@ -31,9 +32,11 @@ def choose(files, decision, classroom, lesson):
     sound = [it for it in files if not it.damaged]
     blank = {id(it): _is_blank(it, classroom, lesson) for it in sound} if len(sound) > 1 else {}
     left = [it for it in sound if not blank.get(id(it))] or sound or files
-    newest = [it for it in left if order(it) == max(map(order, left))]
+    latest = max(left, key=order)
+    newest = [it for it in left if order(it) == order(latest) or _are_of_one_download(it, latest)]
     if len({it.digest for it in newest}) > 1:
-        why = f"one of {len(newest)} files of the same time"
+        same = "the same time" if len({*map(order, newest)}) == 1 else "one download"
+        why = f"one of {len(newest)} files of {same}"
         return Choice(ask=tuple((it, why) for it in newest))
     chosen = newest[0]
     others = [it for it in files if it.digest != chosen.digest]
@@ -55,6 +58,14 @@ def _order(files):
     if all(it.whose.serial for it in files):
         return lambda it: (it.whose.serial,)
     return lambda it: (it.whose.time or it.file.handed_in, str(it.file.when)[:19], it.whose.number)
+
+
+def _are_of_one_download(*files):
+    """Tell whether the times of two files are the moment at which Moodle's zip file was made."""
+    times = sorted(it.file.handed_in for it in files)
+    since, until = map(datetime.fromisoformat, times)
+    is_moodle = all(it.whose.platform == "moodle" for it in files)
+    return is_moodle and until - since < lateness.TOGETHER
 
 
 def _is_blank(found, classroom, lesson):
