@@ -447,6 +447,14 @@ def test_moodles_download_does_not_tell_which_file_is_newer(room, of, tmp_path, 
     assert [who(room, it) for it in result.done] == [name] * (not asked)
 
 
+def test_a_name_in_place_of_an_id_is_told_the_id(room, of, tmp_path):
+    """A new line for it in the roster would make two students of one."""
+    roster.take(room, ROSTER)
+    place = handed_in(tmp_path / "in", {"x.ipynb": of("zoe")}) / "x.ipynb"
+    with pytest.raises(SystemExit, match="STUDENT=Zoë Müller: write the id, STUDENT=zoe"):
+        decisions.assign_to(room, LESSON, "Zoë Müller", place)
+
+
 def questions(room):
     """Return whom the rows of problems.csv are about."""
     return [row["student"] for row in files.problems(room)]

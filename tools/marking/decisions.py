@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import attempts, layouts, persons, roster, sources
+from . import attempts, layouts, matching, persons, roster, sources
 from .files import digest, locked, problems, read_json, settle, write_whole
 
 NOBODY = "-"
@@ -78,6 +78,10 @@ def assign_to(classroom, lesson, student, place):
     file = _file(Path(place))
     known = roster.load(classroom)
     if known and student not in known:
+        called = matching.of_name(known.values(), student)
+        if called:
+            ids = " or ".join(f"STUDENT={it.id}" for it in called)
+            raise SystemExit(f"STUDENT={student}: write the id, {ids}")
         raise SystemExit(
             f"STUDENT={student} is not in the roster: {classroom.command('roster', FROM='...')}, "
             f"or add a line to {classroom.folder / 'roster.csv'}"
