@@ -1,5 +1,7 @@
 """Six new patients for each class of exercises 8, and one as an example. Here are the answers!"""
 
+from functools import cached_property
+
 import numpy as np
 
 from course.clinic import numpy_network as network
@@ -8,6 +10,7 @@ from course.clinic.numpy_patient import NewPatient
 from utils.data import load_split
 
 ALWAYS = "raw inputs", "noise floor", "sorted", "shuffled labels"
+SLIPS = 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0, 4.5, 5.0, 5.5, 6.0
 MORE = "too small", "dead units", "decay per update", "second fit", "after a drop"
 
 
@@ -30,12 +33,19 @@ class TooSmall(NewPatient):
 
 
 class DeadUnits(NewPatient):
-    says = "Digits, scaled. A slip of the pen in the first epoch; the rate is 0.05 ever since."
+    says = "Digits, scaled. A slip of the pen in the first epoch; the rate was 0.05 after that."
     _cause = "dead units"
     sizes = 64, 32, 32, 10
 
     def _parts(self):
-        return [(1, lambda t: 3.0, None), (9, lambda t: 0.05, None)]
+        return [(1, lambda t: self._slip, None), (9, lambda t: 0.05, None)]
+
+    @cached_property
+    def _slip(self):
+        """The rate that kills the most units, of those after which the losses are not vast."""
+        runs = {rate: self._train(parts=[(1, lambda t, rate=rate: rate, None)]) for rate in SLIPS}
+        calm = [rate for rate, run in runs.items() if max(run.history["loss"]) < 1000]
+        return max(calm, key=lambda rate: self._dead_share(runs[rate].weights))
 
 
 class OnALine(NewPatient):

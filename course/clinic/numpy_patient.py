@@ -133,10 +133,14 @@ class NewPatient:
     def _units(self):
         if len(self.sizes) == 2:
             return "there is no hidden layer"
-        with np.errstate(all="ignore"):
-            entering = network.layers(self._run.weights, self._data[0])[0][1:]
-        share = max(np.mean(np.nan_to_num(it).max(axis=0) == 0) for it in entering)
+        share = self._dead_share(self._run.weights)
         return f"{share:.0%} of a hidden layer's units give 0 for every example"
+
+    def _dead_share(self, weights):
+        """Return the largest share of dead units that a hidden layer has with these weights."""
+        with np.errstate(all="ignore"):
+            entering = network.layers(weights, self._data[0])[0][1:]
+        return max(np.mean(np.nan_to_num(it).max(axis=0) == 0) for it in entering)
 
     def _tenth(self):
         rate = self._run.rates[-1] / 10

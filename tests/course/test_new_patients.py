@@ -106,6 +106,15 @@ def test_each_curve_shows_what_the_hint_says():
     assert val_loss.min() > 2.3
 
 
+@pytest.mark.parametrize("seed", [23, 27, 34, 47])
+def test_the_slip_leaves_nearly_no_unit_alive_in_other_classes_too(seed):
+    """At one slip for all, half of the units lived in class 47, and the loss fell to 1.5."""
+    patient = new_patients.KINDS["dead units"](SEED + seed)
+    assert int(re.search(r"(\d+)%", patient.examine("units"))[1]) > 90
+    assert max(patient.history["loss"]) < 1000
+    assert min(patient.history["loss"][3:]) > 2
+
+
 DECIDES = {  # what the numbers in the decisive check's text are like
     "raw inputs": lambda ratio: ratio > 50,
     "too small": lambda loss, own: loss < own - 0.4,
