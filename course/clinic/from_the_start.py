@@ -75,7 +75,7 @@ class TooSmall(OnDigits):
 class DeadUnits(OnDigits):
     """A first epoch at a rate of 1 has killed the relu units of a layer."""
 
-    says = "The first epoch had a slip in its rate. It's 0.003 since then, as with everybody else."
+    says = "The first epoch had a slip in its rate. It's been 0.003 since, as with everybody else."
     cause = "the relu units are dead since a large step"
     hidden = dense(32), dense(32)
     fit = fit_with(epochs=5)
