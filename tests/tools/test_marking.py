@@ -1,5 +1,6 @@
 """A made-up class goes through collect, mark and hand back: nobody harms anyone else's marks."""
 
+import asyncio
 import base64
 import contextlib
 import copy
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 import requests
 from conftest import ROOT
+from jupyter_client.session import Session
 from nbgrader.api import Gradebook
 from nbgrader.utils import determine_grade
 
@@ -693,16 +695,65 @@ def test_what_a_test_says_is_not_lost_among_what_an_answer_prints(name, kept):
     assert ("1a: right.\n" in [it.text for it in cell.outputs]) == kept
 
 
-def test_what_is_sent_beside_a_message_counts(monkeypatch):
+class Socket:
+    """Gives one message with buffers beside it, and claims to answer nobody that we know."""
+
+    def __init__(self, session, content, *buffers):
+        made = session.msg("stream", content, parent={"msg_id": "another's"})
+        self.parts = [*session.serialize(made, ident=b"x"), *buffers]
+
+    async def recv_multipart(self):
+        return self.parts
+
+
+def received(work, content, *buffers):
+    session = Session(key=b"key")
+    session.unpack = runner._unpacked
+    kind = type("Counted", (runner.Counted,), {"count": staticmethod(work._count)})
+    channel = kind.__new__(kind)
+    channel.socket, channel.session = Socket(session, content, *buffers), session
+    return asyncio.run(channel._recv())
+
+
+@pytest.mark.parametrize("where", ["buffers", "content"])
+def test_all_that_is_sent_counts_whoever_it_claims_to_answer(monkeypatch, where):
     work, told = runner.RunInSandbox(), []
-    work._sent, work._size, work._why, work._read = 0, {}, "", set()
+    work._sent, work._why = 0, ""
     monkeypatch.setattr(work, "_stop", told.append)
-    message = {"msg_type": "comm_msg", "content": {}, "buffers": [memoryview(bytes(60 << 20))]}
-    for _ in range(2):
-        assert not told
-        with contextlib.suppress(KeyError):  # there is no such comm
-            work.process_message(message, nbformat.v4.new_code_cell(""), 0)
+    content = {"text": "x" * (60 << 20)} if where == "content" else {}
+    buffers = [bytes(60 << 20)] if where == "buffers" else []
+    assert received(work, content, *buffers)["parent_header"] == {"msg_id": "another's"}
+    assert not told
+    with pytest.raises(RuntimeError):
+        received(work, content, *buffers)
     assert "more than 100 MB" in told[0]
+
+
+def test_a_widget_acts_on_nothing_of_the_markers():
+    """Nor does a damaged one of a student's end the marking of the submission."""
+    work, cell = runner.RunInSandbox(), nbformat.v4.new_code_cell("x")
+    work._size, work._read = {}, set()
+    work.reset_execution_trackers()
+    for kind, content in [("comm_open", {}), ("comm_msg", {"comm_id": 3}), ("comm_close", {})]:
+        assert work.process_message({"msg_type": kind, "content": content}, cell, 0) is None
+    state = {"_model_module": "@jupyter-widgets/output", "_model_name": "OutputModel"}
+    content = {"target_name": "jupyter.widget", "comm_id": "a", "data": {"state": state}}
+    work.process_message({"msg_type": "comm_open", "content": content}, cell, 0)
+    assert not work.comm_objects
+    assert not work.widget_state
+
+
+def test_of_what_would_take_many_times_its_memory_nothing_is_read(monkeypatch):
+    """Such as millions of empty lists; a long text is none, whatever stands in it."""
+    monkeypatch.setattr(runner, "LARGE", 10_000)
+    work = runner.RunInSandbox()
+    work._sent, work._why = 0, ""
+    assert received(work, {"data": [[]] * 4_000}) == runner.UNREAD
+    text = r'[],{"\\' * 4_000 + "1a: right.\n"
+    assert received(work, {"text": text})["content"] == {"text": text}
+    said = received(work, {"text": "x\\u1" * 4_000 + "\U0001f600"})["content"]["text"]
+    assert said.startswith("x")
+    assert said.isascii()
 
 
 def test_what_was_printed_is_one_text_whenever_it_was_sent():

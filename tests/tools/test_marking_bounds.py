@@ -155,6 +155,27 @@ HUGE_MESSAGE = """
 from IPython.display import display
 display({"text/plain": "x" * (150 << 20)}, raw=True)
 """
+ANOTHERS = """
+kernel = get_ipython().kernel
+head = {"header": {"msg_id": "another's", "msg_type": "x"}}
+said = {"name": "stdout", "text": "x" * (1 << 20)}
+for _ in range(150):
+    kernel.session.send(kernel.iopub_socket, "stream", said, parent=head, ident=b"stream")
+"""
+BEHIND = """
+kernel = get_ipython().kernel
+names = kernel._parent_ident["shell"]
+for _ in range(20):
+    kernel.NAME.send_multipart([*names, bytes(40 << 20)])
+"""
+ENDLESS_MESSAGE = """
+import time
+kernel = get_ipython().kernel
+names = kernel._parent_ident["shell"]
+block = bytes(9 << 20)
+kernel.shell_stream.socket.send_multipart([*names] + [block] * 300, copy=False)
+time.sleep(8)
+"""
 BOUNDED = {
     "endless": (endless, "stopped after 8 seconds"),
     "deep_folders": (tries(DEEP), "did []"),
@@ -169,9 +190,10 @@ BOUNDED = {
     "many_cells": (many_cells, "cells; a notebook may have 1000"),
     "much_memory": (tries(MANY), "of memory in sum"),
     "many_messages": (many_messages, "its output was more than 100 MB"),
+    "anothers_messages": (tries(ANOTHERS), "its output was more than 100 MB"),
     "huge_message": (tries(HUGE_MESSAGE), None),  # the marker does not take it
 }
-FAIL = ("long_answer", "many_cells", "much_memory", "many_messages")
+FAIL = ("long_answer", "many_cells", "much_memory", "many_messages", "anothers_messages")
 ROOT_TOO = pytest.param(0, marks=pytest.mark.long)  # the class of test_marking.py is marked as root
 USERS = [65534, ROOT_TOO] if os.getuid() == 0 else [os.getuid()]
 
@@ -277,6 +299,37 @@ def test_the_sum_counts_the_sandboxs_files_and_not_the_computers():
                 assert max(sizes) > least
             finally:
                 process.kill()
+
+
+MARK = """import pathlib, re, sys
+from tools.marking import one, sandbox
+sandbox.prepare()
+texts = [pathlib.Path(it).read_text() for it in sys.argv[2:]]
+task = one.Task("anna", pathlib.Path(sys.argv[1]).read_bytes(), *texts, seconds=4)
+why = one.mark_one(task).why
+print(why or "marked", *re.findall(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()))"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "most"),
+    [
+        (BEHIND.replace("NAME", "control_stream.socket"), "marked", 250),
+        (BEHIND.replace("NAME", "stdin_socket"), "marked", 250),
+        (ENDLESS_MESSAGE, "stopped: its messages took more than 0.6 GB in the marker", 1_200),
+    ],
+    ids=["control", "stdin", "endless"],
+)
+def test_what_is_never_read_takes_little_memory_of_the_marker(assigned, tmp_path, code, said, most):
+    room = Classroom(assigned)
+    paths = [room.file(step, LESSON) for step in ("source", "release")]
+    nb = nbformat.read(paths[1], as_version=4)
+    tries(code)(nb)
+    nbformat.write(nb, tmp_path / "it.ipynb")
+    line = [sys.executable, "-c", MARK, str(tmp_path / "it.ipynb"), *map(str, paths)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    why, _, size = done.stdout.strip().rpartition(" ")
+    assert why == said
+    assert int(size) / 1_000 < most  # MB; about 130 without any message
 
 
 def test_nothing_of_it_stays_on_the_computer(marked):

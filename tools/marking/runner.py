@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import zmq
+from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client.session import json_unpacker
 from jupyter_core.utils import run_sync
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, is_solution
@@ -21,8 +25,11 @@ from .watch import Watch, most_memory, too_much
 
 OUTPUT = 200_000  # characters of output that a cell may keep that nothing is read from
 STOPPED = 15  # seconds until a cell must have stopped, and its output be here
-MESSAGES = 100_000_000  # characters that the kernel may send in all
+MESSAGES = 100_000_000  # bytes that the kernel may send in all
 MESSAGE = 100 << 20  # bytes of one message; a longer one is dropped with its connection
+LARGE = 10_000_000  # bytes of a part of a message; a larger one is read only if it is text
+TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)  # of JSON
+UNREAD = {"msg_type": "unread", "header": {}, "parent_header": {}, "content": {}}
 INSIDE = "/run/kernel/k"  # where the sandboxed kernel has its sockets
 WORK = "/course/work"  # where it begins
 WAY_BACK = (  # a folder that was removed has a name, too; no name of the notebook's is changed
@@ -31,6 +38,18 @@ WAY_BACK = (  # a folder that was removed has a name, too; no name of the notebo
     " or os.chdir({folder!r}))(__import__('os'), "
     "__import__('pathlib').Path(__import__('os').readlink('/proc/self/cwd'), '_')) and None"
 )
+
+
+class Counted(AsyncZMQSocketChannel):
+    """Calls `count(bytes)` of all that comes from the kernel, before anything of it is read."""
+
+    async def _recv(self, **options):
+        parts = await self.socket.recv_multipart(**options)
+        self.count(sum(map(len, parts)) + 100 * len(parts))
+        _, parts = self.session.feed_identities(parts)
+        if all(map(_is_light, parts[1:5])):
+            return self.session.deserialize(parts)
+        return UNREAD
 
 
 class RunInSandbox(Execute):
@@ -130,11 +149,20 @@ class RunInSandbox(Execute):
         manager.transport = "ipc"
         manager.ip = INSIDE if self._sandboxed else str(self._folder / "kernel")
         manager.connection_file = str(self._folder / "kernel.json")
+        if self._sandboxed:
+            manager.context.setsockopt(zmq.MAXMSGSIZE, LARGE)  # of control, which nobody reads
+            manager.context.setsockopt(zmq.RCVHWM, 1)
         new = manager.client
 
         def client(**options):
             made = new(**options)
             made.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE)  # before its sockets are made
+            if self._sandboxed:
+                made.context.setsockopt(zmq.RCVHWM, 1)  # what waits to be read takes memory, too
+            made.session.unpack = _unpacked
+            kind = type("Counted", (Counted,), {"count": staticmethod(self._count)})
+            made.shell_channel_class = made.iopub_channel_class = kind
+            made.start_channels = partial(made.start_channels, stdin=False, hb=False, control=False)
             return made
 
         manager.client = client
@@ -183,17 +211,20 @@ class RunInSandbox(Execute):
         super().on_cell_executed(**event)
         self.replies[event["cell"].id] = event["execute_reply"]["content"]
 
-    def process_message(self, msg, cell, cell_index):
-        """Keep no more output of a cell than anyone would read; count all that is sent.
-
-        What the tests and the canaries print is read, so none of it is lost among other output.
-        """
-        size = _length(msg["content"]) + sum(map(len, msg.get("buffers", ()))) + 500
+    def _count(self, size):
+        """Stop a submission that has sent too much, whatever its messages claim to be."""
         self._sent += size
         if self._sent > MESSAGES:
             self._stop(f"stopped: its output was more than {MESSAGES // 10**6} MB")
-            return None
+            raise RuntimeError(self._why)
+
+    def process_message(self, msg, cell, cell_index):
+        """Keep no more output of a cell than anyone would read.
+
+        What the tests and the canaries print is read, so none of it is lost among other output.
+        """
         if msg["msg_type"] not in ("status", "execute_input", "error"):
+            size = _length(msg["content"]) + 500
             self._size[cell_index] = self._size.get(cell_index, 0) + size
             is_read = msg["msg_type"] == "stream" and cell.id in self._read
             if self._size[cell_index] > OUTPUT and not is_read:
@@ -201,12 +232,30 @@ class RunInSandbox(Execute):
         self._forget_elsewhere(msg["content"].get("transient"), cell_index)
         return super().process_message(msg, cell, cell_index)
 
+    def handle_comm_msg(self, outs, msg, cell_index):
+        """Keep nothing of a widget: what a person sees is text and pictures."""
+
     def _forget_elsewhere(self, transient, cell_index):
         """Let an output be changed from its own cell only; a later one may know hidden tests."""
         name = transient.get("display_id") if isinstance(transient, dict) else None
         if isinstance(name, str) and name in self._display_id_map:
             own = self._display_id_map[name].get(cell_index)
             self._display_id_map[name] = {} if own is None else {cell_index: own}
+
+
+def _is_light(part):
+    """Tell whether a part of a message takes little more memory when it is read, as text does."""
+    return len(part) <= LARGE or len(TEXTS.sub(b"", part)) <= LARGE // 10
+
+
+def _unpacked(part):
+    """Return what a part of a message holds; nobody reads a long one letter by letter.
+
+    A single letter that is not of the plainest makes each of them take four bytes.
+    """
+    if len(part) > LARGE:
+        part = part.replace(b"\\u", b"\\/u").decode("ascii", "ignore")
+    return json_unpacker(part)
 
 
 def _is_given(cell):

@@ -1,4 +1,4 @@
-"""Watch a submission from outside: its time, and the memory of all its processes together."""
+"""Watch a submission from outside: its time, its processes' memory in sum, and the marker's own."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 FOLDERS = ("tmp", "course/work", "dev/shm", "run/kernel")  # file systems in the memory
 EVERY = 0.2  # seconds
 MEMORY = "MARKING_SUM"  # the variable that bounds the sum, in bytes
+MARKER = 600 << 20  # bytes that the marker's own process may take for one submission
 
 
 class Watch(threading.Thread):
@@ -31,12 +32,15 @@ class Watch(threading.Thread):
     def run(self):
         """Look again and again until it is over."""
         end, most = time.monotonic() + self.seconds, most_memory()
+        before = _resident("self")
         while not self.over.wait(EVERY):
             why = ""
             if time.monotonic() > end:
                 why = f"stopped after {self.seconds} seconds"
             elif self.first and memory(self.first, most) > most:
                 why = too_much()
+            elif _resident("self") - before > MARKER:  # a message that never ends isn't counted
+                why = f"stopped: its messages took more than {MARKER / 1e9:.1f} GB in the marker"
             if why:
                 self.stop(why)
                 return

@@ -16,7 +16,11 @@ else
     start='import sys; sys.modules["debugpy"] = None # which nobody needs here, and takes long
 from ipykernel.zmqshell import ZMQInteractiveShell
 ZMQInteractiveShell.ask_exit = lambda shell: sys.exit() # exit() ends its cell, not the submission
-from ipykernel.kernelapp import launch_new_instance; launch_new_instance()'
+from ipykernel.kernelapp import IPKernelApp, launch_new_instance
+import zmq # all output waits in here, and none is lost, until the marker takes it
+begin = IPKernelApp.init_iopub
+IPKernelApp.init_iopub = lambda app, context: (context.setsockopt(zmq.SNDHWM, 0), begin(app, context))
+launch_new_instance()'
     set -- "$MARKING_PYTHON" -c "$start" -f /run/connection.json --HistoryManager.enabled=False
 fi
 
