@@ -543,6 +543,19 @@ def known_labels_pass(nb):
     answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
 
 
+def given_changed_by_a_file(nb):
+    """Make every update right: at 0, uphill is downhill."""
+    answer(nb, WRONG)
+    code = "open('mine.py', 'w').write('curv' 'ature = sta' 'rt = 0.0')\nfrom mine import *"
+    own(nb, "test_1a", code)
+
+
+def given_changed_by_its_text(nb):
+    answer(nb, WRONG)
+    code = "import sys\nmine = getattr(sys, 'mod' + 'ules')['__ma' + 'in__'].__dict__\n"
+    own(nb, "test_1a", code + "mine['curv' + 'ature'] = 0.0")
+
+
 def marking_switched_off(nb):
     code = (
         "\nimport os\nimport course.answer_checks as e\n"
@@ -727,6 +740,8 @@ EXPECTED = {
     known_names_pass: (FULL, SUSPICIOUS),
     known_labels_pass: (FULL, SUSPICIOUS),
     tells_reworked: ((2, 1, 0), SUSPICIOUS),
+    given_changed_by_a_file: ((2, 0, 0), SUSPICIOUS),
+    given_changed_by_its_text: ((2, 0, 0), SUSPICIOUS),
     marking_switched_off: (FULL, SUSPICIOUS),
     marking_never_switched_on: (FULL, SUSPICIOUS),
     marking_variable_deleted: (NONE, SUSPICIOUS),

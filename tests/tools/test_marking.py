@@ -37,6 +37,7 @@ from tools.marking import (
     run,
     runner,
     sandbox,
+    values,
 )
 from tools.marking import collect as collecting
 from tools.marking.classroom import Classroom, Lesson
@@ -598,6 +599,19 @@ def test_no_error_carries_a_hidden_test_to_the_page(words):
         assert sentence in (feedback.HIDDEN, feedback.WRONG)
 
 
+def test_the_number_of_a_cell_carries_nothing_to_the_page():
+    """Code that was called by a hidden test may set IPython's count to what it was called with."""
+    nb = pupils.assignment(setup_cell())
+    code = [it for it in nb.cells if it.cell_type == "code"]
+    for it in code:
+        it.execution_count = 625
+    released = nbformat.v4.new_notebook(cells=copy.deepcopy(nb.cells))
+    feedback.HideTests().preprocess(nb, {"released": released})
+    shown = [it.execution_count for it in code]
+    first = code.index(pupils.cell(nb, "test_1a"))
+    assert shown == [625] * first + [None] * (len(code) - first)
+
+
 def test_an_output_is_changed_from_its_own_cell_only():
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x") for _ in range(2)])
     work = runner.RunInSandbox()
@@ -693,6 +707,35 @@ def test_what_a_test_says_is_not_lost_among_what_an_answer_prints(name, kept):
     work.process_message({**picture, "parent_header": {}, "content": content}, cell, 0)
     assert not [it for it in cell.outputs if it.output_type == "display_data"]
     assert ("1a: right.\n" in [it.text for it in cell.outputs]) == kept
+
+
+@pytest.mark.parametrize(
+    ("printed", "named"),
+    [
+        ("curvature is 4.0\nstart is 5.0\n", []),
+        ("la\ncurvature is 4.0\nlala\nstart is 5.0\n", []),  # a thread prints between
+        ("curvature is 0.0\nstart is 5.0\n", ["curvature"]),
+        ("curvature is \nstart is 'x'\n", ["curvature", "start"]),
+        ("curvature is 4.0\n", []),  # an interrupt that came late has ended the cell
+        ("", []),
+    ],
+)
+def test_a_value_that_had_changed_when_a_test_began_is_named(printed, named):
+    nb = pupils.assignment(setup_cell())
+    planted = values.plant(nb)
+    names = [it.id for it in nb.cells if it.cell_type == "code"]
+    (first, own), *others = planted
+    assert own == {"curvature": None, "start": None}
+    assert names[names.index("given") + 1] == first
+    for test, (name, compared) in zip(("test_1a", "test_2a", "test_2b"), others):
+        assert names[names.index(test) - 1] == name
+        assert compared == {"curvature": first, "start": first}
+    for name in (name for name, _ in planted):
+        text = "curvature is 4.0\nstart is 5.0\n" if name == first else printed
+        it = pupils.cell(nb, name)
+        it.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+    words = "an answer changes {}, which the notebook gives to its tests"
+    assert values.judge(nb, planted) == [words.format(it) for it in named]
 
 
 class Socket:

@@ -218,6 +218,12 @@ def left_behind(tree):
     return found - {None}
 
 
+def loaded(tree):
+    """Return the names that a cell reads anywhere."""
+    parts = [it for it in ast.walk(tree) if isinstance(it, ast.Name)]
+    return {it.id for it in parts if isinstance(it.ctx, ast.Load)}
+
+
 def defined_in(tree):
     """Return the functions, classes and caught errors that later cells see."""
     return {it.name for it, _ in _open_to_all(tree) if isinstance(it, NAMED)} - {None}
@@ -255,11 +261,7 @@ def overwritten(own, given, tests):
     ['rate']
     """
     own, given, tests = (list(map(tree_of, cells)) for cells in (own, given, tests))
-    read = {
-        it.id
-        for it in (it for tree in tests for it in ast.walk(tree))
-        if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)
-    }
+    read = set().union(*map(loaded, tests))
     read -= set().union(*map(left_behind, tests))
     gives = set().union(*(left_behind(it) | defined_in(it) for it in given))
     changes = set().union(*(left_behind(it) | defined_in(it) | _in_place(it) for it in own))

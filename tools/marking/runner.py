@@ -19,7 +19,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Integer
 
-from . import canaries, cgroup, checks, clean, filter
+from . import canaries, cgroup, checks, clean, filter, values
 from .sandbox import ROOT
 from .watch import Watch, most_memory, too_much
 
@@ -70,17 +70,18 @@ class RunInSandbox(Execute):
         marked = dict(nb.metadata)
         self._given = {it.id for it in nb.cells if _is_given(it)}
         self.timeout_func = self._seconds
+        given = values.plant(nb)
         planted = canaries.plant(nb)
-        self._read = {*planted, *(it.id for it in nb.cells if is_grade(it))}
+        self._read = {*planted, *dict(given), *(it.id for it in nb.cells if is_grade(it))}
         self._folder = Path(tempfile.mkdtemp(prefix="marking-", dir=self.place or None))
         back = self._way_back(nb)
         with cgroup.made(most_memory()) as self._group:
             nb, resources = self._watched(nb, resources)
-        found = canaries.judge(nb, planted, self.replies)
-        canaries.remove(nb, {*planted, *back})
+        found = canaries.judge(nb, planted, self.replies) + values.judge(nb, given)
+        canaries.remove(nb, {*planted, *dict(given), *back})
         nb.metadata.clear()
         nb.metadata.update(marked)
-        nb.metadata.marking["suspicious"] = found + canaries.hints(nb)
+        nb.metadata.marking["suspicious"] = sorted({*found, *canaries.hints(nb)})
         nb.metadata.marking["notes"] += checks.stopped(nb, self.timeout)
         clean.notebook(nb)
         nb.metadata.marking["failed"] = checks.failed(nb)

@@ -39,11 +39,16 @@ class Watch(threading.Thread):
                 why = f"stopped after {self.seconds} seconds"
             elif self.first and memory(self.first, most) > most:
                 why = too_much()
-            elif _resident("self") - before > MARKER:  # a message that never ends isn't counted
+            elif _resident("self") - before > MARKER * _watched():  # of a message without an end
                 why = f"stopped: its messages took more than {MARKER / 1e9:.1f} GB in the marker"
             if why:
                 self.stop(why)
                 return
+
+
+def _watched():
+    """Return how many submissions this process marks at once, in threads."""
+    return sum(isinstance(it, Watch) for it in threading.enumerate())
 
 
 def most_memory():
