@@ -53,8 +53,8 @@ class HideTests(NbGraderPreprocessor):
     """Shows of each test what the student's file shows, and of an error one sentence.
 
     From the first hidden test on, the student's code may know it, and print it in whatever form.
-    So nothing that was printed later is shown, and of an error only sentences that stand in the
-    student's file.
+    So nothing that was printed later is shown, nor a cell's number, and of an error only sentences
+    that stand in the student's file.
     """
 
     def preprocess(self, nb, resources):
@@ -64,6 +64,7 @@ class HideTests(NbGraderPreprocessor):
         for cell in nb.cells:
             if cell.cell_type == "code":
                 entered = entered or (is_grade(cell) and BEGIN in cell.source)
+                cell.execution_count = None if entered else cell.execution_count
                 told = [_told(out, cell, lines) for out in cell.outputs]
                 if entered and is_grade(cell):
                     known = (_known(out, visible.get(cell.id, "")) for out in told)
