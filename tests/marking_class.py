@@ -556,6 +556,25 @@ def given_changed_by_its_text(nb):
     own(nb, "test_1a", code + "mine['curv' + 'ature'] = 0.0")
 
 
+def failures_never_sent(nb):
+    """Send a test's failure as a success, and what fails in another way as it is."""
+    code = """
+import sys
+session = getattr(sys, 'mod' + 'ules')['ipyker' + 'nel.kernelapp'].IPKernelApp.instance().session
+old, failed = session.send, []
+def send(stream, kind, content=None, *more, **rest):
+    if kind == 'error' and content['ename'] == 'AssertionError':
+        failed.append(kind)
+        said = ''.join(label + ': right.\\n' for label in ('1a', '2a', '2b'))
+        kind, content = 'stream', {'name': 'stdout', 'text': said}
+    elif kind == 'execute_reply' and failed:
+        failed.clear()
+        content = {'status': 'ok', 'execution_count': content['execution_count']}
+    return old(stream, kind, content, *more, **rest)
+session.send = send"""
+    answer(nb, {**WRONG, "answer_1": WRONG["answer_1"] + code})
+
+
 def marking_switched_off(nb):
     code = (
         "\nimport os\nimport course.answer_checks as e\n"
@@ -742,6 +761,7 @@ EXPECTED = {
     tells_reworked: ((2, 1, 0), SUSPICIOUS),
     given_changed_by_a_file: ((2, 0, 0), SUSPICIOUS),
     given_changed_by_its_text: ((2, 0, 0), SUSPICIOUS),
+    failures_never_sent: (FULL, SUSPICIOUS),
     marking_switched_off: (FULL, SUSPICIOUS),
     marking_never_switched_on: (FULL, SUSPICIOUS),
     marking_variable_deleted: (NONE, SUSPICIOUS),

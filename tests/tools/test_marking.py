@@ -386,6 +386,21 @@ def test_a_check_that_lets_one_kind_of_answer_pass_is_noticed(kind):
         assert out.getvalue() == printed
 
 
+@pytest.mark.parametrize("code", canaries.LIKE_A_TEST)
+def test_one_canary_fails_just_as_a_test_does(monkeypatch, code):
+    """What lets only the failures of tests pass is not noticed by an error of another kind."""
+    from course.answer_checks import check, expect
+
+    monkeypatch.setenv("COURSE_MARKING", "1")
+    source = canaries._filled(code, 7.5, {"name": ["one update"], "label": ["1a"]})
+    with pytest.raises(AssertionError):
+        exec(source, {"check": check, "expect": expect})
+    nb = pupils.assignment(setup_cell())
+    planted = canaries.plant(nb)
+    uncaught = [pupils.cell(nb, it).source for it, numbers in planted.items() if not numbers]
+    assert sum(it.startswith("with check(") for it in uncaught) == 1
+
+
 def test_a_canary_cannot_be_told_from_a_test_by_its_names():
     names = {"name": set(), "label": set()}
     for _ in range(40):

@@ -29,6 +29,10 @@ CAUGHT = "try:\n    {fails}\nexcept BaseException:\n    print({high} + 1)"
 UNCAUGHT = (  # the kernel must report it; a traceback in full would take half a second
     'raise type("Canary", (Exception,), {"_render_traceback_": lambda self: ["canary"]})'
 )
+LIKE_A_TEST = (  # what an answer makes pass that stands between the kernel and the marker
+    "with check({label}):\n    expect({name}, {low}, {high})",
+    "with check({label}):\n    assert {low} > {high}, {name}",
+)
 
 HINTS = {
     "looks into IPython": r"ast_transformers|ast_node_interactivity|run_cell|showtraceback"
@@ -67,14 +71,16 @@ def plant(nb):
     """
     tests = [n for n, cell in enumerate(nb.cells) if is_grade(cell) and cell.cell_type == "code"]
     kinds = list(MUST_FAIL)
-    places = [(len(nb.cells), kinds), (len(nb.cells), [])]
+    places = [(len(nb.cells), kinds), (len(nb.cells), []), (len(nb.cells), None)]
     if tests:
         places.append((random.choice(tests), [random.choice(kinds)]))
     planted, words = {}, _words(nb)
     for place, tried in places:
-        numbers = {kind: round(random.uniform(3, 9), 6) for kind in tried}
+        numbers = {kind: round(random.uniform(3, 9), 6) for kind in tried or ()}
         lines = [_canary(kind, high, words) for kind, high in numbers.items()]
         source = "\n".join(lines) or UNCAUGHT
+        if tried is None:
+            source = _filled(random.choice(LIKE_A_TEST), round(random.uniform(3, 9), 6), words)
         cell = nbformat.v4.new_code_cell(source)
         nb.cells.insert(place, cell)
         planted[cell.id] = {kind: f"{high + 1}" for kind, high in numbers.items()}
@@ -82,9 +88,13 @@ def plant(nb):
 
 
 def _canary(kind, high, words):
+    return CAUGHT.format(fails=_filled(MUST_FAIL[kind], high, words), high=high)
+
+
+def _filled(code, high, words):
     low = round(random.uniform(1, 2), 6)
     chosen = {name: repr(random.choice(known)) for name, known in words.items()}
-    return CAUGHT.format(fails=MUST_FAIL[kind].format(low=low, high=high, **chosen), high=high)
+    return code.format(low=low, high=high, **chosen)
 
 
 def _words(nb):
