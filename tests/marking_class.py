@@ -556,6 +556,12 @@ def given_changed_by_its_text(nb):
     own(nb, "test_1a", code + "mine['curv' + 'ature'] = 0.0")
 
 
+def given_changed_behind_a_name(nb):
+    answer(nb, WRONG)
+    code = "open('mine.py', 'w').write('curv' 'ature = sta' 'rt = 0.0')\nfrom mine import *"
+    own(nb, "test_1a", f"{code}\nfloat = 3")
+
+
 def failures_never_sent(nb):
     """Send a test's failure as a success, and what fails in another way as it is."""
     code = """
@@ -761,6 +767,7 @@ EXPECTED = {
     tells_reworked: ((2, 1, 0), SUSPICIOUS),
     given_changed_by_a_file: ((2, 0, 0), SUSPICIOUS),
     given_changed_by_its_text: ((2, 0, 0), SUSPICIOUS),
+    given_changed_behind_a_name: ((2, 0, 0), SUSPICIOUS),
     failures_never_sent: (FULL, SUSPICIOUS),
     marking_switched_off: (FULL, SUSPICIOUS),
     marking_never_switched_on: (FULL, SUSPICIOUS),

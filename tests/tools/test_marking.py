@@ -750,7 +750,43 @@ def test_a_value_that_had_changed_when_a_test_began_is_named(printed, named):
         it = pupils.cell(nb, name)
         it.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
     words = "an answer changes {}, which the notebook gives to its tests"
-    assert values.judge(nb, planted) == [words.format(it) for it in named]
+    replies = {name: {"status": "error"} for name, _ in planted}
+    assert values.judge(nb, planted, replies) == [words.format(it) for it in named]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("", []),
+        ("float = 3", []),  # an honest one's name
+        ("curvature = 0.0\nfloat = 3", ["curvature"]),
+        ("curvature = 0.0\nrepr = lambda value: '4.0'", ["curvature"]),
+        ("curvature = 0.0\nprint = lambda *words, **how: None", ["curvature"]),
+    ],
+)
+def test_no_name_of_an_answer_hides_that_a_value_has_changed(code, said):
+    nb, room = pupils.assignment(setup_cell()), {"curvature": 4.0, "start": 5.0}
+    planted = values.plant(nb)
+    for number, (name, _) in enumerate(planted):
+        if number == 1:
+            exec(code, room)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(pupils.cell(nb, name).source, room)
+        text = nbformat.v4.new_output("stream", text=out.getvalue())
+        pupils.cell(nb, name).outputs = [text]
+    words = "an answer changes {}, which the notebook gives to its tests"
+    replies = {name: {"status": "ok"} for name, _ in planted}
+    assert values.judge(nb, planted, replies) == [words.format(it) for it in said]
+    assert not any(it.startswith("builtins") for it in room)
+
+
+def test_a_value_that_is_not_shown_without_an_error_is_noticed():
+    nb = pupils.assignment(setup_cell())
+    planted = values.plant(nb)
+    replies = {name: {"status": "error"} for name, _ in planted}
+    assert values.judge(nb, planted, replies) == []
+    replies[planted[-1][0]] = {"status": "ok"}
+    assert values.judge(nb, planted, replies) == [canaries.SILENT]
 
 
 class Socket:

@@ -56,6 +56,7 @@ HINTS = {
     r"|__array(_ufunc|_function|_interface|_struct)?__",
     "reaches out of Python": r"os\._exit|os\.kill|\bsubprocess\b|\bctypes\b|os\.system|\bsocket\b",
 }
+SILENT = "a cell that must print does not"
 UNREAD = "an answer has more magic commands than are read"
 QUOTED = r"\(\s*(['\"])((?:(?!\1)[^\\{}\n])+)\1"  # a name in either kind of quotes
 COURSE = r"^[ \t]*((?:from|import)[ \t]+(?:utils|lrsweep|course)\b.*)$"
@@ -116,7 +117,7 @@ def judge(nb, planted, replies):
         if not numbers and passed:
             found.append("the kernel does not report an error")
         if numbers and not printed:
-            found.append("a cell that must print does not")
+            found.append(SILENT)
         found += [
             f"{kind} passes that must fail" for kind in numbers if numbers[kind] not in printed
         ]

@@ -77,7 +77,8 @@ class RunInSandbox(Execute):
         back = self._way_back(nb)
         with cgroup.made(most_memory()) as self._group:
             nb, resources = self._watched(nb, resources)
-        found = canaries.judge(nb, planted, self.replies) + values.judge(nb, given)
+        found = canaries.judge(nb, planted, self.replies)
+        found += values.judge(nb, given, self.replies)
         canaries.remove(nb, {*planted, *dict(given), *back})
         nb.metadata.clear()
         nb.metadata.update(marked)

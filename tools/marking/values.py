@@ -4,14 +4,18 @@ A hint of the code (`names.overwritten`) sees who changes one openly. Here the k
 which also finds a change by way of a file, of IPython or of a name that is put together.
 """
 
+import random
 import re
 
 import nbformat
 from nbgrader.utils import is_grade, is_solution
 
-from . import names
+from . import canaries, names
 
-SHOW = 'print("{name} is", repr({name}) if isinstance({name}, (int, float, str)) else "")'
+SHOW = (  # an answer may have given print, repr or float another meaning in the notebook
+    '{b}.print("\\n{name} is " + ({b}.repr({name}) if {b}.isinstance({name}, '
+    '({b}.int, {b}.float, {b}.str)) else "") + "\\n", end="")'
+)
 
 
 def plant(nb):
@@ -46,27 +50,36 @@ def _read(nb):
 
 
 def _printing(nb, place, compared):
-    source = "\n".join(SHOW.format(name=name) for name in compared)
+    own = f"builtins_{random.getrandbits(32):08x}"
+    lines = [SHOW.format(name=name, b=own) for name in compared]
+    source = "\n".join([f"import builtins as {own}", *lines, f"del {own}"])
     cell = nbformat.v4.new_code_cell(source)
     nb.cells.insert(place, cell)
     return cell.id, compared
 
 
-def judge(nb, planted):
-    """Return which values had changed when a test began, as sentences; a cell may be silent."""
+def judge(nb, planted, replies):
+    """Return which values had changed when a test began, as sentences.
+
+    A cell that an interrupt ended, or an error, may be silent.
+    """
     by_id = {cell.id: cell for cell in nb.cells}
     shown = {name: _shown(by_id[name]) for name, _ in planted}
-    return sorted(
-        {
-            f"an answer changes {name}, which the notebook gives to its tests"
-            for cell, compared in planted
-            for name, first in compared.items()
-            if first and shown[first].get(name) and name in shown[cell]
-            if shown[cell][name] != shown[first][name]
-        }
-    )
+    found = {
+        f"an answer changes {name}, which the notebook gives to its tests"
+        for cell, compared in planted
+        for name, first in compared.items()
+        if first and shown[first].get(name) and name in shown[cell]
+        if shown[cell][name] != shown[first][name]
+    }
+    if any(
+        replies.get(cell, {}).get("status") == "ok" and not {*compared} <= {*shown[cell]}
+        for cell, compared in planted
+    ):
+        found.add(canaries.SILENT)
+    return sorted(found)
 
 
 def _shown(cell):
     text = "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
-    return dict(re.findall(r"(\w+) is ([^\n]*)", text))
+    return dict(re.findall(r"(?m)^(\w+) is (.*)$", text))
