@@ -390,7 +390,7 @@ def _check_numbers(model, loss, outputs, y):
             f"the last layer's activation, {activation}, never gives a negative number, and the "
             "targets are shifted to mean 0: leave the activation out"
         )
-    if activation in BOUNDED and np.abs(y).max() > 1:
+    if activation in BOUNDED and np.abs(outputs).max() <= 1 < np.abs(y).max():
         raise ValueError(
             f"the last layer's activation, {activation}, gives numbers from -1 to 1, and the "
             f"scaled targets lie between {y.min():.2g} and {y.max():.2g}: end with Dense(1) alone"
@@ -430,13 +430,11 @@ def _check_labels(model, loss, outputs, y, from_logits):
 
 def _check_logits(model, x):
     """Refuse from_logits=True where the model gives probabilities."""
-    activation = _activation(model)
-    if activation in ("sigmoid", "softmax"):
-        given = f"the last layer's activation, {activation}, gives probabilities"
-    elif _stays_between_0_and_1(model, x):
-        given = "the model's outputs stay between 0 and 1, as probabilities do"
-    else:
+    if not _stays_between_0_and_1(model, x):
         return
+    given = "the model's outputs stay between 0 and 1, as probabilities do"
+    if (activation := _activation(model)) in ("sigmoid", "softmax"):
+        given = f"the last layer's activation, {activation}, gives probabilities"
     raise ValueError(
         f"{given}, and from_logits=True says that the loss gets the numbers before it: leave "
         "from_logits=True out"
@@ -444,32 +442,34 @@ def _check_logits(model, x):
 
 
 def _stays_between_0_and_1(model, x):
-    """Tell whether outputs stay there if the last layer's bias is far above 0, or far below."""
-    layers = reversed(getattr(model, "layers", []))
-    biases = (getattr(layer, "bias", None) for layer in layers)
-    last = next((it for it in biases if hasattr(it, "assign")), None)
-    if last is None:
-        return False
-    kept, outputs = last.numpy(), []
-    for shift in (-FAR, FAR):
-        last.assign(kept + shift)
-        outputs.append(model(x[:EXAMPLES], training=False))
-    last.assign(kept)
+    """Tell whether outputs stay there if all biases are far above 0, or far below."""
+    x = x[:EXAMPLES]
+    outputs = [model(x, training=False)]
+    shifted = [(it, it.numpy()) for it in model.trainable_variables if len(it.shape) == 1]
+    for shift in (-FAR, FAR) if shifted else ():
+        for bias, value in shifted:
+            bias.assign(value + shift)
+        outputs.append(model(x, training=False))
+    for bias, value in shifted:
+        bias.assign(value)
     if any(isinstance(it, (list, tuple, dict)) for it in outputs):
         return False
-    return np.min(outputs) >= 0 and np.max(outputs) <= 1
+    inside = np.min(outputs) >= 0 and np.max(outputs) <= 1 + ROUNDING
+    return inside and (bool(shifted) or _activation(model) in ("sigmoid", "softmax"))
 
 
 def _check_probabilities(loss, outputs, from_logits):
+    if from_logits:
+        return
+    if outputs.min() < 0 or outputs.max() > 1 + ROUNDING:
+        raise ValueError(
+            f"{loss} takes probabilities, the last layer gives numbers from "
+            f"{outputs.min():.2g} to {outputs.max():.2g}: activation='sigmoid'"
+        )
     if outputs.shape[1] == 1 and (outputs > 1 - ROUNDING).all():
         raise ValueError(
             "the last layer gives 1 for every example: activation='sigmoid' for one unit, and "
             "inputs that are scaled"
-        )
-    if not from_logits and (outputs.min() < 0 or outputs.max() > 1):
-        raise ValueError(
-            f"{loss} takes probabilities, the last layer gives numbers from "
-            f"{outputs.min():.2g} to {outputs.max():.2g}: activation='sigmoid'"
         )
 
 
@@ -499,7 +499,9 @@ def _check_categorical(model, loss, outputs, y, from_logits):
 
 
 def _activation(model):
-    """Return the name of the last layer's activation, or None."""
-    last = (getattr(model, "layers", None) or [None])[-1]
+    """Return the name of the activation that gives the outputs, or None; if hidden, guess it."""
+    layers = getattr(model, "layers", None) or [None]
+    output = next(iter(getattr(model, "outputs", None) or ()), None)
+    last = getattr(getattr(output, "_keras_history", None), "operation", layers[-1])
     own = {"ReLU": "relu", "Softmax": "softmax"}.get(type(last).__name__)
     return own or getattr(getattr(last, "activation", None), "__name__", None)

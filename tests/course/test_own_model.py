@@ -353,6 +353,57 @@ def test_probabilities_are_no_logits_whatever_layer_gives_them(units, squash, me
         check_outputs(lambda: build(squashed=False), 0 * X, y, "classes")  # all logits are 0
 
 
+@pytest.mark.parametrize("targets", ["classes", "labels"])
+def test_logits_may_all_lie_above_1(targets):
+    """A first bias of log(9), for nine 1s in ten, was taken for a sigmoid that gives 1."""
+    y = TWO if targets == "classes" else LABELS[:, :1]
+    last = keras.layers.Dense(1, bias_initializer=keras.initializers.Constant(9.0))
+    model = keras.Sequential([keras.Input((3,)), last])
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    check_outputs(lambda: model, X, y, targets)
+    model.compile("adam", BINARY)
+    with pytest.raises(ValueError, match="takes probabilities, the last layer gives numbers from"):
+        check_outputs(lambda: model, X, y, targets)
+
+
+class OutFirst(keras.Model):
+    """Lists its last layer before the hidden one."""
+
+    def __init__(self, units, hidden):
+        super().__init__()
+        self.out = keras.layers.Dense(units)
+        self.hidden = keras.layers.Dense(8, hidden)
+
+    def call(self, inputs):
+        return self.out(self.hidden(inputs))
+
+
+def gated(units, gate, times=1):
+    inputs = keras.Input((3,))
+    gate = keras.layers.Dense(units, gate)(inputs)
+    return keras.Model(inputs, times * keras.layers.Dense(units)(inputs) * gate)
+
+
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize("build", [OutFirst, gated])
+def test_a_sigmoid_within_may_give_logits(build, units):
+    """The layer that a model lists last needn't be the one that gives its outputs."""
+    losses = keras.losses.BinaryCrossentropy, keras.losses.SparseCategoricalCrossentropy
+    for seed in range(5):
+        keras.utils.set_random_seed(seed)
+        model = build(units, "sigmoid")
+        model.compile("adam", losses[units > 1](from_logits=True))
+        check_outputs(lambda m=model: m, X, TWO if units == 1 else THREE, "classes")
+
+
+def test_a_tanh_within_does_not_bound_numbers():
+    inputs = keras.Input((3,))
+    wide = keras.Model(inputs, 100 * keras.layers.Dense(1, "tanh")(inputs))
+    for model in (OutFirst(1, "tanh"), wide):
+        model.compile("adam", "mse")
+        check_outputs(lambda m=model: m, 3 * X, 5 * NUMBERS, "numbers")
+
+
 @pytest.mark.parametrize("as_string", [True, False])
 def test_focal_losses_take_probabilities_too(as_string):
     binary, categorical = "binary_focal_crossentropy", "categorical_focal_crossentropy"
