@@ -213,10 +213,11 @@ def _check_targets_are_numbers(y, targets):
     first = y.flat[0] if y.size else None
     words = isinstance(first, str) and targets == "labels"
     if words or isinstance(first, (list, tuple, set)):
-        parts = ", cut apart by y = y.str.split(',')" * (words and y.ndim == 1)
+        apart = "y = pd.Series(y).str.split(', *'), " * (words and y.ndim == 1)
+        one = ". If they are classes, one for each example, set TARGETS = 'classes'" * words
         raise ValueError(
             f"y holds {'words' if words else 'lists'}, such as {str(first)!r}: if they are "
-            f"labels{parts}, use {AS_COLUMNS}"
+            f"labels, use {apart}{AS_COLUMNS}{one}"
         )
     if targets != "numbers" and y.dtype.kind in "OUS":
         raise ValueError(

@@ -123,7 +123,7 @@ REFUSED = {
         X,
         pd.Series(["a", "a,b"] * 10),
         "labels",
-        r"words, such as 'a': if they are labels, cut apart by .*split\(','\), use .*Binarizer",
+        r"words, such as 'a': if they are labels, use .*Binarizer.*one for each.*'classes'",
     ),
     "a number for x": (3, CLASSES, "classes", r"got an array of shape \(\)$"),
     "a column of texts": (
@@ -166,6 +166,18 @@ def test_lists_of_labels_become_columns_by_the_mend():
         exec(load, names)
         mended = eval(mend, names)
         assert checked((X[:1].repeat(21, axis=0), mended), "labels")[1].shape == (21, 3)
+
+
+@pytest.mark.parametrize("kind", [pd.Series, np.array, lambda it: np.array(it, object), list])
+def test_words_that_hold_several_labels_become_columns_by_the_mend(kind):
+    """The template's own `my_arrays` returns an array, which has no `.str`."""
+    y = kind(["a", "a, b", "b,long word"] * 7)
+    with pytest.raises(ValueError, match="sklearn") as refused:
+        checked((X[:1].repeat(21, axis=0), y), "labels")
+    mends = re.search(r"use (y = .*), (from .*), (y = .*), and", str(refused.value)).groups()
+    names = {"y": y, "pd": pd}
+    exec("\n".join(mends), names)
+    assert checked((X[:1].repeat(21, axis=0), names["y"]), "labels")[1].shape == (21, 3)
 
 
 class Dataset:
