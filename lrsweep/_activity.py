@@ -59,7 +59,9 @@ def look_through(model, x):
 def _has_kernel(layer):
     own = [v for v in layer.trainable_weights if len(v.shape) >= 2]
     inner = isinstance(layer, (keras.Model, keras.layers.Embedding))
-    return bool(own) and not inner and all(map(_is_of_keras, layer._flatten_layers()))
+    bends = getattr(layer, "activation", None)  # what comes out, and leaves the inputs alone
+    parts = [it for it in layer._flatten_layers() if it is not bends]
+    return bool(own) and not inner and all(map(_is_of_keras, parts))
 
 
 def _is_of_keras(layer):

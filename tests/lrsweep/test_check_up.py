@@ -822,6 +822,17 @@ def test_what_keras_s_layers_hold_may_scale_what_they_are_given(within):
     assert look_through(model, np.full((8, 6, 3), 200.0, "float32"))[0] == []
 
 
+class Bent(layers.Layer):
+    def call(self, inputs):
+        return keras.ops.tanh(inputs)
+
+
+def test_an_activation_of_one_s_own_leaves_the_inputs_as_they_are():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4, Bent()), layers.Dense(3)])
+    (inputs,) = look_through(model, np.full((8, 3), 200.0, "float32"))[0]
+    assert inputs.largest == 200
+
+
 def test_few_examples_kill_no_units():
     model = network()
     model.layers[0].bias.assign(np.full(8, -100.0))
