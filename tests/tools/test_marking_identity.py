@@ -632,6 +632,25 @@ def test_a_question_about_a_file_that_is_gone_can_be_closed(room, of, tmp_path):
         decisions.nobodys(room, LESSON, f"{origin}/Untitled.ipynb")
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_question_about_one_of_a_students_files_is_settled_with_that_file(
+    room, of, tmp_path, is_gone
+):
+    """It is asked under the student's id, and only its words name the file."""
+    roster.take(room, ROSTER)
+    origin = tmp_path / "two.zip"
+    names = [f"zoe/{it}.ipynb" for it in "ab"]
+    origin.write_bytes(zipped({it: of(it) for it in names}))
+    collecting.collect(origin, room, LESSON)
+    later = handed_in(tmp_path / "later", {"anna/a.ipynb": of("anna")})
+    if is_gone:
+        origin.unlink()
+    for left, name in zip((["zoe"], []), names):
+        decisions.nobodys(room, LESSON, f"{origin}/{name}")
+        collecting.collect(later, room, LESSON)
+        assert questions(room) == left
+
+
 def test_a_name_in_a_command_is_a_name_and_no_command(room, of, tmp_path):
     """What is printed is typed by a person: make and the shell must find the file's name in it."""
     name = 'x\' "y" $(shell touch made) `touch run` $HOME.ipynb'

@@ -120,9 +120,15 @@ def _owners(classroom, lesson, place, own):
 
 
 def _is_about(problem, student, place):
-    """Tell whether a row of `problems.csv` asks what a person has answered now."""
-    about = problem["student"]
-    return about in (student, place) or f"/{place}".endswith(f"/{about}")
+    """Tell whether a row of `problems.csv` asks what a person has answered now.
+
+    A question under a student's id has the file's place before a colon.
+    """
+    about, is_asked = problem["student"], "make assign-to" in problem["what to do"]
+    parts = place.split("/")
+    names = ["/".join(parts[n:]) for n in range(len(parts))]
+    is_named = any(problem["reason"].startswith(f"{it}: ") for it in names)
+    return about in (student, *names) or (is_asked and is_named)
 
 
 class _Found(NamedTuple):
@@ -147,7 +153,7 @@ def _file(path):
 
 def nobodys(classroom, lesson, place):
     """Say that a file is nobody's: it is not asked about again, nor if it is gone by now."""
-    asked = [it for it in problems(classroom) if f"/{place}".endswith(f"/{it['student']}")]
+    asked = [it for it in problems(classroom) if _is_about(it, place, place)]
     try:
         file = _file(Path(place))
     except SystemExit:
