@@ -651,6 +651,29 @@ def test_a_question_about_one_of_a_students_files_is_settled_with_that_file(
         assert questions(room) == left
 
 
+def test_a_file_of_the_same_name_elsewhere_answers_no_question(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    names = "one", "two", "again", "third"
+    for name, who in zip(names, ("one", "two", "one", "third")):
+        handed_in(tmp_path / name, {"Untitled.ipynb": of(who), "anna/a.ipynb": of("anna")})
+
+    def asked():
+        rows = [row["what to do"] for row in files.problems(room)]
+        return [it for it in names if any(f"/{it}/Untitled.ipynb" in row for row in rows)]
+
+    for name, waiting in zip(names[:3], (["one"], ["one", "two"], ["two", "again"])):
+        collecting.collect(tmp_path / name, room, LESSON)
+        assert asked() == waiting
+    decisions.assign_to(room, LESSON, "zoe", tmp_path / "again" / "Untitled.ipynb")
+    assert asked() == ["two"]
+    collecting.collect(tmp_path / "third", room, LESSON)
+    (tmp_path / "third" / "Untitled.ipynb").unlink()
+    decisions.nobodys(room, LESSON, tmp_path / "third" / "Untitled.ipynb")
+    assert asked() == ["two"]
+    decisions.nobodys(room, LESSON, tmp_path / "two" / "Untitled.ipynb")
+    assert asked() == []
+
+
 def test_a_name_in_a_command_is_a_name_and_no_command(room, of, tmp_path):
     """What is printed is typed by a person: make and the shell must find the file's name in it."""
     name = 'x\' "y" $(shell touch made) `touch run` $HOME.ipynb'

@@ -145,13 +145,19 @@ def _name_who_is_known(result, classroom, lesson, known, head):
 
 def _still_open(result, classroom, lesson, places, people):
     """Return what was asked of earlier files, and of which these files say nothing."""
-    now = {it.student for it in (*result.unclear, *result.told)} | {*result.done, *places}
     have, known = set(classroom.students(lesson)), {it.id for it in people[0]}
+    now = {it.student for it in (*result.unclear, *result.told)} - places | {*result.done}
+
+    def is_here(row):
+        path = f"{result.origin}/{row['student']}"
+        return row["student"] in places and not decisions.is_another(row, path)
+
     rows = [
         Problem(it["student"], it["reason"], it["what to do"])
         for it in problems(classroom)
         if (it["step"], it["lesson"]) == ("collect", lesson.assignment)
         and it["student"] not in now
+        and not is_here(it)
         and it["reason"] != roster.STRANGER
         and (it["student"] in known or "make assign-to" in it["what to do"])
     ]

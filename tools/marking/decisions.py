@@ -1,6 +1,9 @@
 """What a person put right by hand: whose a file is, and which file is nobody's."""
 
 import json
+import os
+import re
+import shlex
 import shutil
 import zipfile
 from contextlib import suppress
@@ -13,6 +16,7 @@ from . import attempts, layouts, matching, persons, roster, sources
 from .files import digest, locked, problems, read_json, settle, write_whole
 
 NOBODY = "-"
+ASKED = r"make assign-to [^;]*?\bFILE=((?:'[^']*'|\"'\"|[^\s;'\"])+)"  # the file of a question
 
 
 def decided(classroom, lesson):
@@ -101,7 +105,7 @@ def assign_to(classroom, lesson, student, place):
         same = [it["file"] for it in before if f"/{place}".endswith(f"/{it['file']}")]
         row = attempts.row_of(lesson, student, found, True)
         attempts.note(classroom, lesson, [row | {"file": it} for it in same[:1]] or [row])
-        settle(classroom, "collect", lesson, lambda it: _is_about(it, student, file.place))
+        settle(classroom, "collect", lesson, lambda it: _is_about(it, student, place))
         wrong = [it for it in _owners(classroom, lesson, place, own) if it != student]
         for other in wrong:
             _take_out(classroom, lesson, other)
@@ -125,10 +129,26 @@ def _is_about(problem, student, place):
     A question under a student's id has the file's place before a colon.
     """
     about, is_asked = problem["student"], "make assign-to" in problem["what to do"]
-    parts = place.split("/")
+    parts = Path(place).as_posix().split("/")
     names = ["/".join(parts[n:]) for n in range(len(parts))]
-    is_named = any(problem["reason"].startswith(f"{it}: ") for it in names)
-    return about in (student, *names) or (is_asked and is_named)
+    is_named = is_asked and any(problem["reason"].startswith(f"{it}: ") for it in names)
+    return about == student or ((about in names or is_named) and not is_another(problem, place))
+
+
+def is_another(problem, path):
+    """Tell whether a question is about a file that is there, and is not the one at a path."""
+    found = re.search(ASKED, problem["what to do"])
+    asked = shlex.split(found[1].replace("$$", "$"))[0] if found else path
+    if os.path.abspath(asked) == os.path.abspath(path):
+        return False
+    before = _content(asked)
+    return before is not None and before != _content(path)
+
+
+def _content(path):
+    with suppress(SystemExit, OSError, ValueError, zipfile.BadZipFile):
+        return _file(Path(path)).read()
+    return None
 
 
 class _Found(NamedTuple):
@@ -153,7 +173,7 @@ def _file(path):
 
 def nobodys(classroom, lesson, place):
     """Say that a file is nobody's: it is not asked about again, nor if it is gone by now."""
-    asked = [it for it in problems(classroom) if _is_about(it, place, place)]
+    asked = [it for it in problems(classroom) if _is_about(it, "", place)]
     try:
         file = _file(Path(place))
     except SystemExit:
@@ -164,7 +184,7 @@ def nobodys(classroom, lesson, place):
         return
     with locked(classroom):
         _decide(classroom, lesson, digest(file.read()), Path(place).as_posix(), NOBODY)
-        settle(classroom, "collect", lesson, lambda it: _is_about(it, file.place, file.place))
+        settle(classroom, "collect", lesson, lambda it: _is_about(it, "", place))
 
 
 def remove(classroom, lesson, student):
