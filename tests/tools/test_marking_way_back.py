@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import zipfile
 from datetime import timedelta
 
@@ -252,6 +253,33 @@ def test_a_copy_for_the_group_is_as_late_as_the_file_and_no_later(room, tmp_path
     text = table.read_text(encoding="utf-8")
     table.write_text(text.replace(",moodle,,", ",moodle,2026-11-19 10:00,", 1), encoding="utf-8")
     assert [row["penalty"] for row in marks.rows(room, LESSON)] == [0.5, 0.5]
+
+
+def test_a_copy_for_the_group_has_the_time_of_the_first_of_its_files(room, tmp_path):
+    """Anna handed the file in on time, and Zoë once more; later Ben had work of his own."""
+    lateness.set_rule(room, LESSON, "2026-11-20", "10% a day")
+    roster.take(room, b"id,name\nanna,Anna Berg\nzoe,Zoe M\nben,Ben Ode\n")
+    content = room.file("release", LESSON).read_bytes()
+    form = "Exercises 1_{}_attempt_2026-11-{}-10-00-00_x.ipynb"
+
+    def collected(packed, **days):
+        with zipfile.ZipFile(tmp_path / packed, "w") as archive:
+            for student, day in days.items():
+                archive.writestr(form.format(student, day), content)
+        collecting.collect(tmp_path / packed, room, LESSON)
+
+    collected("first.zip", anna=18, zoe=22)
+    path = tmp_path / "group" / "ben" / "exercises_01.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    os.utime(path, (1_800_000_000,) * 2)  # later than all that happens here
+    collecting.collect(tmp_path / "group", room, LESSON)
+    marked(room, {})
+    lost = {row["student"]: row["penalty"] for row in marks.rows(room, LESSON)}
+    assert lost == {"anna": None, "ben": None, "zoe": 1.0}
+    content = content.replace(b"CLASS_SEED = 7", b"CLASS_SEED = 7 # my own")
+    collected("second.zip", ben=23)
+    assert attempts.by_student(room, LESSON)["ben"]["file"] == form.format("ben", 23)
 
 
 @pytest.mark.parametrize("platform", ["canvas", "moodle", "moodle, no numbers"])

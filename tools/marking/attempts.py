@@ -88,9 +88,9 @@ def of(classroom, lesson, student):
 
 
 def by_student(classroom, lesson):
-    """Return the row of the file that counts, by student."""
-    rows = [it for it in taken(classroom) if it["taken"] and it["lesson"] == lesson.number]
-    return {it["student"]: it for it in rows}
+    """Return the row of the file that counts, by student, see `originals`."""
+    rows = originals([it for it in taken(classroom) if it["lesson"] == lesson.number])
+    return {it["student"]: it for it in rows if it["taken"]}
 
 
 def row_of(lesson, student, found, chosen):
@@ -167,9 +167,11 @@ def originals(rows):
     """Return rows where a copy of another student's file has the time and layout of that file.
 
     An instructor copies a group's file into folders for its members, and the copies have dates of
-    their own. A time that a person wrote stays.
+    their own. A time that a person wrote stays. If several handed in that file, the first counts.
     """
-    first = {it["digest"]: it for it in rows if it["layout"] not in OWN and it["digest"]}
+    others = [it for it in rows if it["layout"] not in OWN and it["digest"]]
+    others.sort(key=lambda it: it[BY_HAND] or it["handed in"], reverse=True)
+    first = {it["digest"]: it for it in others}
     names = ("handed in", "late", "layout")
 
     def original(row):

@@ -110,11 +110,7 @@ def rows(classroom, lesson, gradebook=None):
 def _lateness(classroom, lesson):
     """Return a function from a student to the `Late` of the file that was taken."""
     own = lateness.settings(classroom).get(lesson.number, {})
-    people, taken = roster.load(classroom), {}
-    found = [it for it in attempts.taken(classroom) if it["lesson"] == lesson.number]
-    for row in attempts.originals(found):
-        if row["taken"]:
-            taken[row["student"]] = row
+    people, taken = roster.load(classroom), attempts.by_student(classroom, lesson)
     downloaded = lateness.are_downloads(own, taken.values())
     return lambda it: lateness.penalty(own, taken.get(it, {}), people.get(it), downloaded)
 
