@@ -674,6 +674,18 @@ def test_a_file_of_the_same_name_elsewhere_answers_no_question(room, of, tmp_pat
     assert asked() == []
 
 
+def test_a_platforms_newer_file_takes_the_place_of_the_older_ones_question(room, of, tmp_path):
+    roster.take(room, ROSTER)
+    place = "Tom Fo_4_assignsubmission_file/x.ipynb"
+    for name in ("one", "two"):
+        handed_in(tmp_path / name, {place: of(name), "anna/a.ipynb": of("anna")})
+        collecting.collect(tmp_path / name, room, LESSON)
+        assert questions(room) == [place]
+    assert str(tmp_path / "two") in files.problems(room)[0]["what to do"]
+    decisions.assign_to(room, LESSON, "zoe", tmp_path / "two" / place)
+    assert questions(room) == []
+
+
 def test_a_name_in_a_command_is_a_name_and_no_command(room, of, tmp_path):
     """What is printed is typed by a person: make and the shell must find the file's name in it."""
     name = 'x\' "y" $(shell touch made) `touch run` $HOME.ipynb'

@@ -136,10 +136,14 @@ def _is_about(problem, student, place):
 
 
 def is_another(problem, path):
-    """Tell whether a question is about a file that is there, and is not the one at a path."""
+    """Tell whether a question is about a file that is there, and is not the one at a path.
+
+    Of two files with one name, a platform's is the same student's, and the later one counts.
+    """
     found = re.search(ASKED, problem["what to do"])
     asked = shlex.split(found[1].replace("$$", "$"))[0] if found else path
-    if os.path.abspath(asked) == os.path.abspath(path):
+    is_platforms = layouts.whose(problem["student"]).platform not in attempts.OWN
+    if is_platforms or os.path.abspath(asked) == os.path.abspath(path):
         return False
     before = _content(asked)
     return before is not None and before != _content(path)
