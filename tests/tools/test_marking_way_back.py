@@ -253,6 +253,15 @@ def test_a_copy_for_the_group_is_as_late_as_the_file_and_no_later(room, tmp_path
     text = table.read_text(encoding="utf-8")
     table.write_text(text.replace(",moodle,,", ",moodle,2026-11-19 10:00,", 1), encoding="utf-8")
     assert [row["penalty"] for row in marks.rows(room, LESSON)] == [0.5, 0.5]
+    with zipfile.ZipFile(origin, "w") as archive:  # Anna hands in once more, under the same name
+        new = content.replace(b"CLASS_SEED = 7", b"CLASS_SEED = 7 # new")
+        archive.writestr(zipfile.ZipInfo(MOODLE[0], (2026, 12, 1, 0, 0, 0)), new)
+    for _ in range(2):
+        collecting.collect(origin, room, LESSON)
+        taken = attempts.by_student(room, LESSON)
+        times = {name: taken[own]["handed in"] for name, own in ids.items()}
+        assert times == {"Anna Berg": "2026-12-01 00:00:00", "Zoë M": "2026-11-20 12:00:00"}
+        assert taken[ids["Zoë M"]]["time by hand"] == "2026-11-19 10:00"
 
 
 def test_a_copy_for_the_group_has_the_time_of_the_first_of_its_files(room, tmp_path):

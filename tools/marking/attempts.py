@@ -111,7 +111,8 @@ def row_of(lesson, student, found, chosen):
 def note(classroom, lesson, rows):
     """Put students' new rows in the place of their old ones, and keep their other attempts.
 
-    The same file, downloaded once more, was handed in when it was first seen.
+    The same file, downloaded once more, was handed in when it was first seen. Of two of one name
+    the earlier stays only if others have copies of it, for their time is in its row.
     """
     fresh, names = {row["student"] for row in rows}, {_name(row) for row in rows}
     settled = {row["student"] for row in rows if row["taken"]}
@@ -127,10 +128,12 @@ def note(classroom, lesson, rows):
         was = "".join(it["taken"] for it in before)[:3] if row["student"] not in settled else ""
         new.append(_as_first_seen({**row, "taken": row["taken"] or was}, before))
     same = {(row["student"], row["digest"]) for row in rows if row["digest"]}
+    copies = {it["digest"] for it in (*others, *mine) if it["layout"] in OWN and it["digest"]}
     kept = [
         {**row, "taken": "" if row["student"] in settled else row["taken"]}
         for row in mine
-        if _name(row) not in names and (row["student"], row["digest"]) not in same
+        if _name(row) not in names or (row["layout"] not in OWN and row["digest"] in copies)
+        if (row["student"], row["digest"]) not in same
     ]
     _write(classroom, others + kept + new)
 
