@@ -568,6 +568,7 @@ def tune(train):
     "ten rates, and a step back": _tuned(
         "np.geomspace(0.002, 8, 10)", "rates[max(int(np.nanargmin(losses)) - 1, 0)]"
     ),
+    "steps of ten, one seed": _tuned("10.0 ** np.arange(-3, 2)"),
     "five rates, two seeds": """
 def tune(train):
     rates = [0.01, 0.05, 0.3, 1.2, 5.0]
