@@ -212,6 +212,8 @@ def _check_no_words(x):
 def _check_targets_are_numbers(y, targets):
     first = y.flat[0] if y.size else None
     words = isinstance(first, str) and targets == "labels"
+    if words and y.ndim == 2:
+        _check_more_than_two_words(y)
     if words or isinstance(first, (list, tuple, set)):
         apart = "y = pd.Series(y).str.split(', *'), " * (words and y.ndim == 1)
         one = ". If they are classes, one for each example, set TARGETS = 'classes'" * words
@@ -231,6 +233,17 @@ def _check_targets_are_numbers(y, targets):
     if y.dtype.kind not in "biuf":
         hint = ": if all are numbers, use y.astype(float)" if y.dtype.kind in "OUS" else ""
         raise ValueError(f"y must hold numbers, got {y.dtype}{hint}")
+
+
+def _check_more_than_two_words(y):
+    """Refuse columns of two words, such as no and yes, which stand for 0 and 1, not for labels."""
+    kinds = sorted(set(y.flat), key=str)
+    if len(kinds) == 2:
+        first, last = map(str, kinds)
+        raise ValueError(
+            f"y holds two words, {first!r} and {last!r}: if there's a column for each label, and "
+            f"{last!r} stands for 1, use y = (np.asarray(y) == {last!r}) * 1"
+        )
 
 
 def _check_labels(y):

@@ -168,6 +168,17 @@ def test_lists_of_labels_become_columns_by_the_mend():
         assert checked((X[:1].repeat(21, axis=0), mended), "labels")[1].shape == (21, 3)
 
 
+@pytest.mark.parametrize("words", [("no", "yes"), ("0", "1"), ("False", "True")])
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame, lambda it: it.astype(object), list])
+def test_a_column_of_two_words_for_each_label_becomes_0_and_1_by_the_mend(kind, words):
+    """`MultiLabelBinarizer`, which was advised, made two columns of all: "no" and "yes"."""
+    y = kind(np.array(words)[LABELS])
+    with pytest.raises(ValueError, match=f"'{words[1]}' stands for 1") as refused:
+        checked((X, y), "labels")
+    mended = eval(re.search(r"use y = (.*)$", str(refused.value))[1], {"y": y, "np": np})
+    assert checked((X, mended), "labels")[1].tolist() == LABELS.tolist()
+
+
 @pytest.mark.parametrize("kind", [pd.Series, np.array, lambda it: np.array(it, object), list])
 def test_words_that_hold_several_labels_become_columns_by_the_mend(kind):
     """The template's own `my_arrays` returns an array, which has no `.str`."""
