@@ -353,6 +353,16 @@ def test_probabilities_are_no_logits_whatever_layer_gives_them(units, squash, me
         check_outputs(lambda: build(squashed=False), 0 * X, y, "classes")  # all logits are 0
 
 
+@pytest.mark.parametrize("units", [1, 3])
+def test_logits_may_all_be_0_at_the_start(units):
+    """A last kernel of zeros, without biases, was taken for a sigmoid or softmax."""
+    last = keras.layers.Dense(units, use_bias=False, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, "relu"), last])
+    losses = keras.losses.BinaryCrossentropy, keras.losses.SparseCategoricalCrossentropy
+    model.compile("adam", losses[units > 1](from_logits=True))
+    check_outputs(lambda: model, X, TWO if units == 1 else THREE, "classes")
+
+
 @pytest.mark.parametrize("targets", ["classes", "labels"])
 def test_logits_may_all_lie_above_1(targets):
     """A first bias of log(9), for nine 1s in ten, was taken for a sigmoid that gives 1."""
