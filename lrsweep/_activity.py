@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 MOST = 40  # layers whose inputs are traced back
+BENDS = "activation", "recurrent_activation"  # of what a layer has computed
 
 
 class Inputs(NamedTuple):
@@ -59,9 +60,16 @@ def look_through(model, x):
 def _has_kernel(layer):
     own = [v for v in layer.trainable_weights if len(v.shape) >= 2]
     inner = isinstance(layer, (keras.Model, keras.layers.Embedding))
-    bends = getattr(layer, "activation", None)  # what comes out, and leaves the inputs alone
-    parts = [it for it in layer._flatten_layers() if it is not bends]
-    return bool(own) and not inner and all(map(_is_of_keras, parts))
+    return bool(own) and not inner and all(map(_is_of_keras, _parts(layer)))
+
+
+def _parts(layer):
+    """Return a layer and all within it but activations, which leave inputs as they are."""
+    parts = list(layer._flatten_layers())
+    found = [getattr(it, name, None) for it in parts for name in BENDS]
+    bends = [it for it in found if isinstance(it, keras.Layer)]
+    left_out = {id(it) for bend in bends for it in bend._flatten_layers()}
+    return [it for it in parts if id(it) not in left_out]
 
 
 def _is_of_keras(layer):
