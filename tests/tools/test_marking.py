@@ -765,8 +765,23 @@ def test_a_value_that_had_changed_when_a_test_began_is_named(printed, named):
     ],
 )
 def test_no_name_of_an_answer_hides_that_a_value_has_changed(code, said):
-    nb, room = pupils.assignment(setup_cell()), {"curvature": 4.0, "start": 5.0}
-    planted = values.plant(nb)
+    assert _changes({"curvature": 4.0, "start": 5.0}, code) == said
+
+
+@pytest.mark.parametrize(
+    "start", [np.array([5.0, 6.0]), [5.0, 6.0], {1: 6.0}, np.array([5.0, "six"], object)]
+)
+def test_a_change_within_an_array_a_list_or_a_dict_is_noticed(start):
+    """Its name still means the same object."""
+    for code, said in (("", []), ("start[1] += start[1]", ["start"]), ("start = 5.0", ["start"])):
+        assert _changes({"curvature": 4.0, "start": copy.deepcopy(start)}, code) == said
+    assert _changes({"curvature": 4.0, "start": start}, "start = copy.deepcopy(start)") == []
+
+
+def _changes(room, code):
+    """Return the given names that are said to have changed when an answer runs this code."""
+    nb = pupils.assignment(setup_cell())
+    room, planted = {"np": np, "copy": copy, **room}, values.plant(nb)
     for number, (name, _) in enumerate(planted):
         if number == 1:
             exec(code, room)
@@ -774,10 +789,12 @@ def test_no_name_of_an_answer_hides_that_a_value_has_changed(code, said):
             exec(pupils.cell(nb, name).source, room)
         text = nbformat.v4.new_output("stream", text=out.getvalue())
         pupils.cell(nb, name).outputs = [text]
-    words = "an answer changes {}, which the notebook gives to its tests"
-    replies = {name: {"status": "ok"} for name, _ in planted}
-    assert values.judge(nb, planted, replies) == [words.format(it) for it in said]
     assert not any(it.startswith("builtins") for it in room)
+    words = "an answer changes {}, which the notebook gives to its tests"
+    found = values.judge(nb, planted, {name: {"status": "ok"} for name, _ in planted})
+    names = [name for name in ("curvature", "start") if words.format(name) in found]
+    assert found == [words.format(it) for it in names]
+    return names
 
 
 def test_a_value_that_is_not_shown_without_an_error_is_noticed():

@@ -1,4 +1,4 @@
-"""The numbers and words that a notebook gives to its tests: are they still the same there?
+"""The values that a notebook gives to its tests: are they still the same there?
 
 A hint of the code (`names.overwritten`) sees who changes one openly. Here the kernel is asked,
 which also finds a change by way of a file, of IPython or of a name that is put together.
@@ -12,10 +12,19 @@ from nbgrader.utils import is_grade, is_solution
 
 from . import canaries, names
 
-SHOW = (  # an answer may have given print, repr or float another meaning in the notebook
-    '{b}.print("\\n{name} is " + ({b}.repr({name}) if {b}.isinstance({name}, '
-    '({b}.int, {b}.float, {b}.str)) else "") + "\\n", end="")'
-)
+# An answer may have given print, repr or float another meaning in the notebook. What is too long to
+# print is shown by its hash.
+SHOW = """import builtins as {b}
+def {b}_shown(value):
+    kind = {b}.type(value).__name__
+    if kind in ("list", "tuple", "dict"):
+        return {b}.repr({b}.hash({b}.repr(value)))
+    if kind == "ndarray":
+        return {b}.repr((value.shape, {b}.hash(value.tobytes())))
+    return {b}.repr(value) if {b}.isinstance(value, ({b}.int, {b}.float, {b}.str)) else ""
+{lines}
+del {b}, {b}_shown"""
+LINE = '{b}.print("\\n{name} is " + {b}_shown({name}) + "\\n", end="")'
 
 
 def plant(nb):
@@ -51,9 +60,8 @@ def _read(nb):
 
 def _printing(nb, place, compared):
     own = f"builtins_{random.getrandbits(32):08x}"
-    lines = [SHOW.format(name=name, b=own) for name in compared]
-    source = "\n".join([f"import builtins as {own}", *lines, f"del {own}"])
-    cell = nbformat.v4.new_code_cell(source)
+    lines = "\n".join(LINE.format(name=name, b=own) for name in compared)
+    cell = nbformat.v4.new_code_cell(SHOW.format(lines=lines, b=own))
     nb.cells.insert(place, cell)
     return cell.id, compared
 
