@@ -208,7 +208,26 @@ def check_examples(name, data):
             for label, part in lengths.items()
         )
         raise ValueError(f"all parts of {name} must have one row for each example, but {said}")
+    _check_outputs(labels[2], examples)
     return examples
+
+
+def _check_outputs(label, examples):
+    """Refuse weights for other outputs than the targets are for, as `fit` does."""
+    parts = examples.y, examples.weights
+    if not all(isinstance(part, (dict, list, tuple)) for part in parts):
+        return
+    y, weights = (list(part) if isinstance(part, dict) else len(part) for part in parts)
+    if y != weights and (isinstance(y, int) or isinstance(weights, int) or set(y) ^ set(weights)):
+        raise ValueError(
+            f"{label} must have a number for each example for each output that y has, as in "
+            f"`fit`: y has {_outputs(y)}, sample_weight has {_outputs(weights)}"
+        )
+
+
+def _outputs(named):
+    """Return the names of outputs, or how many there are, in words."""
+    return f"{named} by number" if isinstance(named, int) else ", ".join(map(repr, named))
 
 
 def _clean(label, part):

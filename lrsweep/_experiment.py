@@ -134,7 +134,7 @@ class Experiment:
             batch = self._first_batch()
             with (
                 words_for_size(model, len(tf.nest.flatten(batch[0])[0])),
-                in_words("the model doesn't fit train_data", self.train),
+                in_words("the model doesn't fit train_data", self.train, model=model),
             ):
                 model._symbolic_build(data_batch=batch)
             if later:
@@ -156,7 +156,9 @@ class Experiment:
 
 
 @contextlib.contextmanager
-def in_words(what, examples, errors=(ValueError, TypeError, KeyError, tf.errors.OpError)):
+def in_words(
+    what, examples, errors=(ValueError, TypeError, KeyError, tf.errors.OpError), model=None
+):
     """Turn errors of Keras and TensorFlow into one that says what is wrong, and with which shapes.
 
     Parameters
@@ -165,13 +167,14 @@ def in_words(what, examples, errors=(ValueError, TypeError, KeyError, tf.errors.
         How the message begins.
     examples : Examples or Stream
     errors : tuple of type
+    model : keras.Model, optional
+        Whose outputs are named if the targets are for others.
     """
     try:
         yield
     except errors as error:
-        said = assigned_in_tf_function(error) or (
-            f"{what}, {_shapes(examples)}: {_telling_line(error)}"
-        )
+        why = _other_outputs(model, examples) or _telling_line(error)
+        said = assigned_in_tf_function(error) or f"{what}, {_shapes(examples)}: {why}"
         raise ValueError(said) from error
 
 
@@ -187,21 +190,42 @@ def assigned_in_tf_function(error):
 
 
 def _shapes(examples):
-    """Return the shapes of a single example in words."""
+    """Return the shapes of a single example in words, with the names that a dict gives them."""
     parts = zip(("x", "y", "sample_weight"), examples.specs())
     words = []
     for name, specs in parts:
         shapes = [str(tuple(spec.shape[1:])) for spec in tf.nest.flatten(specs)]
+        if isinstance(specs, dict) and len(specs) == len(shapes):
+            shapes = [f"{shape} for {key!r}" for key, shape in zip(sorted(specs), shapes)]
         words.append(f"{name} of the shape {' and '.join(shapes)}")
     return f"with {', '.join(words)} for each example"
 
 
+def _other_outputs(model, examples):
+    """Say for which outputs a model is, if its targets are for others by name; else ""."""
+    y = examples.specs()[1]
+    named = getattr(model, "output", None) if hasattr(model, "output_names") else None
+    if not isinstance(y, dict) or not isinstance(named, dict) or set(y) == set(named):
+        return ""
+    names, given = (", ".join(map(repr, it)) for it in (named, y))
+    return f"the model's outputs are {names}, y has {given}"
+
+
 def _telling_line(error):
-    """Return the line of an error's message that says what is wrong, without colours and places."""
-    text = re.sub(r"\x1b\[\d*m|\{\{.*?\}\} ?", "", str(error))
+    """Return the line of an error's message that says what is wrong, without colours and places.
+
+    Where that is about two structures, the next two lines say which.
+    """
+    said = str(error)
+    if isinstance(error, KeyError) and error.args:  # of which Python would give the code
+        said = str(error.args[0])
+        said = said if " " in said else f"{said!r} is missing"
+    text = re.sub(r"\x1b\[\d*m|\{\{.*?\}\} ?", "", said)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception encountered")]
-    return (telling or lines or [type(error).__name__])[0][:200]
+    telling = telling or lines or [type(error).__name__]
+    count = 3 if telling[0].endswith("different structures.") else 1
+    return " ".join(telling[:count])[:200]
 
 
 def check_no_strategy(model):

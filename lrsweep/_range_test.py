@@ -7,6 +7,7 @@ The test was proposed by L. N. Smith, "Cyclical Learning Rates for Training Neur
 2017. What its curve says, and what not, is written in `lrsweep._curve`.
 """
 
+import contextlib
 import functools
 import itertools
 import math
@@ -145,10 +146,13 @@ class Training:
     def __init__(self, model, examples, kept):
         import keras
 
-        from lrsweep._experiment import traced_step
+        from lrsweep._experiment import in_words, traced_step
 
         self.model, self.examples, self.kept = model, examples, kept
-        self.step = traced_step(model.train_step, examples, model)
+        whose = type(model).train_step is keras.Model.train_step
+        words = in_words("the model doesn't fit the data", examples, model=model)
+        with words if whose else contextlib.nullcontext():  # a step of one's own has its own words
+            self.step = traced_step(model.train_step, examples, model)
         self._check_no_new_variables()  # made while the step was traced
         known = {id(getattr(it, "_value", it)) for it in kept.variables.values()}
         kept.add(it for it in self.step.variables if id(it) not in known)  # kept elsewhere

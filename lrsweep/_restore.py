@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrsweep._examples import words_for_size
-from lrsweep._experiment import assigned_in_tf_function, check_no_strategy, own_learning_rate
+from lrsweep._experiment import check_no_strategy, in_words, own_learning_rate
 from lrsweep._surroundings import as_before, python_as_before
 
 # Instances of classes of these packages are not looked into, but for those that `_keep` knows.
@@ -393,12 +393,13 @@ def build(model, examples, batch_size=1):
     check_no_strategy(model)
     x, y, *weights = examples.rows(slice(0, batch_size))
     try:
-        with words_for_size(model, min(batch_size, len(examples))):
+        with (
+            words_for_size(model, min(batch_size, len(examples))),
+            in_words("the model doesn't fit the data", examples, model=model),
+        ):
             model._symbolic_build(data_batch=(x, y, weights[0] if weights else None))
-    except Exception as error:
+    except Exception:
         if type(model).train_step is keras.Model.train_step:
-            if said := assigned_in_tf_function(error):
-                raise ValueError(said) from error
             raise
         # A train_step of its own need not call the model: then the layers have to be built.
         if not model.optimizer.built and model.trainable_variables:

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lrsweep import RangeTest, SweepResult, choose_learning_rate, range_test, sweep_learning_rates
+from lrsweep import (
+    RangeTest,
+    SweepResult,
+    check_up,
+    choose_learning_rate,
+    range_test,
+    sweep_learning_rates,
+)
 
 X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
 Y = np.arange(24) % 3
@@ -192,7 +199,7 @@ SWEEP = {
             "train_data": (X, {"a": Y}),
             "validation_data": (X, {"a": Y}),
         },
-        "the model doesn't fit train_data y of the shape () can't be found",
+        "the model doesn't fit train_data y of the shape () outputs are 'a', 'b', y has 'a'",
     ),
     "weights of one output of two": (
         {
@@ -200,7 +207,23 @@ SWEEP = {
             "train_data": (X, {"a": Y, "b": Y}, {"a": np.ones(24)}),
             "validation_data": (X, {"a": Y, "b": Y}),
         },
-        "sample_weight of train_data a number for each example each part (24,) y of the shape",
+        "sample_weight of train_data for each output y has 'a', 'b', sample_weight has 'a'",
+    ),
+    "weights of an output more": (
+        {
+            "build_model": two_outputs,
+            "train_data": (X, {"a": Y, "b": Y}, dict.fromkeys("abc", np.ones(24))),
+            "validation_data": (X, {"a": Y, "b": Y}),
+        },
+        "sample_weight of train_data for each output y has 'a', 'b', sample_weight has 'b', 'c'",
+    ),
+    "weights of outputs by number": (
+        {
+            "build_model": two_outputs,
+            "train_data": (X, {"a": Y, "b": Y}, [np.ones(24)]),
+            "validation_data": (X, {"a": Y, "b": Y}),
+        },
+        "sample_weight of train_data for each output y has 'a', 'b', sample_weight has 1 by number",
     ),
     "dataset of single examples": (
         {"train_data": dataset(X, Y).unbatch(), "validation_data": dataset(X, Y).unbatch()},
@@ -337,6 +360,34 @@ def test_a_range_test_says_what_is_wrong(name):
     with pytest.raises(ValueError, match=words.split()[0]) as error:
         range_test(**known | arguments)
     assert_says(error, words)
+
+
+ONE_OF_TWO = {
+    "targets": (
+        (X, {"a": Y}),
+        "the model doesn't fit y of the shape () for 'a' outputs are 'a', 'b', y has 'a'",
+    ),
+    "weights": (
+        (X, {"a": Y, "b": Y}, {"a": np.ones(24)}),
+        "sample_weight for each output y has 'a', 'b', sample_weight has 'a'",
+    ),
+}
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("name", ONE_OF_TWO)
+def test_what_is_given_for_one_output_of_two_is_named(name, trained):
+    data, words = ONE_OF_TWO[name]
+    model = two_outputs()
+    if trained:
+        model.fit(X, {"a": Y, "b": Y}, verbose=0)
+    for call in (
+        lambda: range_test(model, data, updates=5, batch_size=8),
+        lambda: check_up(model, data),
+    ):
+        with pytest.raises(ValueError, match=words.split()[0]) as error:
+            call()
+        assert_says(error, words)
 
 
 CURVES = {
