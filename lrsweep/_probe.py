@@ -304,13 +304,15 @@ def _same_when_eager(model, experiment):
     That is so for one output, Keras's own layers, and no state: nothing then depends on how often
     Python runs through the model, or on whether the size of a batch is known beforehand. It is not
     so in 16 bits: TensorFlow fuses operations that it traces, and then rounds less often; nor
-    where XLA compiles them. Quantized layers can only be trained traced. A loss of one's own may
-    keep a state that only tracing shows.
+    where XLA compiles them. Quantized layers can only be trained traced. With channels first, what
+    TensorFlow makes of a traced convolution on a processor may be something else. A loss of one's
+    own may keep a state that only tracing shows.
     """
     one_output = len(tf.nest.flatten(experiment.train.specs()[1])) == 1
     parts = [model, *model._flatten_layers()]
     wide = all(part.compute_dtype in ("float32", "float64") for part in parts)
     wide = wide and not any(getattr(it.dtype_policy, "quantization_mode", None) for it in parts)
+    wide = wide and not any(getattr(it, "data_format", "") == "channels_first" for it in parts)
     stateless = not model.non_trainable_variables
     return one_output and wide and stateless and not model.jit_compile and all_of_keras(model)
 

@@ -325,3 +325,21 @@ def test_a_transformer_with_dropout_and_adam_is_vectorized():
     assert result.engine == "vectorized"
     right = fit(build, 0.01, 0, train, held_out, 2, 16)
     assert difference(history_of(result, 0.01, 0), right) <= TOLERANCE
+
+
+def test_channels_first_are_as_in_fit():
+    """What `fit` traces gives other numbers there than the same layers untraced."""
+
+    def build():
+        first = {"data_format": "channels_first"}
+        body = [keras.layers.Dense(2), keras.layers.Conv2D(2, 1, **first), keras.layers.Flatten()]
+        model = keras.Sequential([keras.Input((3, 2, 1)), *body, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    x = np.random.default_rng(0).normal(size=(43, 3, 2, 1))
+    y = x.sum(axis=(1, 2))
+    train, held_out = (x[:30], y[:30]), (x[30:], y[30:])
+    result = sweep_learning_rates(build, [0.01], train, held_out, 2, 8, 1, progress=False)
+    right = fit(build, 0.01, 0, train, held_out, 2, 8)
+    assert difference(history_of(result, 0.01, 0), right) <= TOLERANCE
