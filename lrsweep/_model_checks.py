@@ -47,7 +47,12 @@ def check_builder(build_model):
 def check_fresh(model, other):
     """Refuse a builder whose models share an optimizer or weights; return what else they share."""
     if model.optimizer is other.optimizer:
-        raise ValueError("build_model must make a new model and a new optimizer at each call")
+        raise ValueError(
+            "build_model must make a new model and a new optimizer at each call, got the same "
+            "optimizer twice: make it, and call model.compile, within. If a model exists already, "
+            "begin with model = keras.models.clone_model(existing), and, to start from its "
+            "weights, model.set_weights(existing.get_weights())"
+        )
     ours = {id(v) for v in model.variables}
     shared = [v for v in other.variables if id(v) in ours]
     if any(v.trainable for v in shared):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -664,7 +665,10 @@ BAD_ARGUMENTS = {
         "of validation_data must be from 0 .* -1",
     ),
     "not a function": ({"build": shared_model}, "build_model must be a function"),
-    "same model": ({"build": lambda: shared_model}, "new model and a new optimizer"),
+    "same model": (
+        {"build": lambda: shared_model},
+        "new model and a new optimizer .* model.compile, within.*clone_model.*set_weights",
+    ),
     "same optimizer": ({"build": builder(lambda: shared_optimizer)}, "new optimizer"),
     "same layer": ({"build": build_around_shared_layer}, "new weights"),
     "nothing": ({"build": lambda: None}, "must return a keras.Model, got None"),
@@ -697,6 +701,26 @@ def test_bad_arguments_are_refused_before_training(name, monkeypatch):
     monkeypatch.setattr(_engines, "train_sequentially", lambda *args: pytest.fail("training began"))
     with pytest.raises(ValueError, match=message):
         run(**{"build": builder()} | arguments)
+
+
+@pytest.mark.parametrize("weights_too", [False, True])
+def test_an_existing_model_is_swept_by_the_mend_that_its_refusal_names(weights_too):
+    with pytest.raises(ValueError, match="clone_model") as refusal:
+        run(lambda: shared_model)
+    before = [weights.copy() for weights in shared_model.get_weights()]
+    clone, copy = re.findall(r"model(?: =|\.set).*?\(existing.*?\)+", str(refusal.value))
+
+    def build():
+        names = {"keras": keras, "existing": shared_model}
+        exec(f"{clone}\n{copy if weights_too else ''}", names)
+        names["model"].compile("sgd", "sparse_categorical_crossentropy")
+        return names["model"]
+
+    result = run(build, epochs=1)
+    assert np.isfinite(result.metrics["val_loss"]).all()
+    starts = [weights.tolist() for weights in experiment(build).build(0).get_weights()]
+    assert (starts == [weights.tolist() for weights in before]) == weights_too
+    assert all(map(np.array_equal, before, shared_model.get_weights()))
 
 
 class Bar:
