@@ -954,6 +954,9 @@ def test_a_roster_that_a_person_spoilt_loses_nobodys_work(room, of, tmp_path, li
         ("id,name\nzoe,Müller, Zoë\n".encode(), "more cells than columns in the row 'zoe, M"),
         (b"id,name\n1.23457E+11,Anna\n", "an id that is none"),
         (b"id;name\n1,23E+11;Anna\n456;Bert\n", "an id that is none"),
+        (b"id,name\n123.0,Anna\n", "the number '123.0' of Anna, which a program"),
+        (b"Student,ID,SIS Login ID,Section\nBerg,12.0,b1,\n", "the number '12.0' of Berg"),
+        (b"First name,ID number,Email address\nAnna,7.0,a@x.org\n", "the number '7.0' of Anna"),
         (b'id,name\nanna,"' + b"x" * 200_000 + b'"\n', "cannot be read from line 2"),
     ],
 )

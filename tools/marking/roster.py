@@ -85,12 +85,24 @@ def read_export(content):
             break
     else:
         students = _plain(head, rows)
+    _refuse_decimals(students)
     students = [
         it._replace(id=safe(it.id) if any(map(str.isalnum, it.id)) else "") for it in students
     ]
     if not students:
         raise SystemExit(f"{WHAT} has a head, and nobody below it")
     return checked(students, WHAT)
+
+
+def _refuse_decimals(students):
+    """Refuse numbers that a program has made decimals: no file's name has them so."""
+    for it in students:
+        for field in ("id", "number", "sis"):
+            if re.fullmatch(r"\d+[.,]0+", getattr(it, field)):
+                raise SystemExit(
+                    f"{WHAT} has the number {getattr(it, field)!r} of {it.name or 'somebody'}, "
+                    "which a program has made a decimal: take the platform's own export"
+                )
 
 
 def _is_no_one(line):
