@@ -293,12 +293,17 @@ def describe(probe, rates, seeds, callbacks):
         "validation_data": _hash_of_data(experiment.validation),
         "first weights": _hash(v.numpy() for v in model.variables),
         "first update": _first_update(probe, int(seeds[0])),
-        "layers": _hash([np.frombuffer(_text(list(model._flatten_layers())).encode(), np.uint8)]),
+        "layers": _hash([np.frombuffer(_text(_layers(model)).encode(), np.uint8)]),
         "optimizer": _text([model.optimizer, _decaying(model)]),
         "schedule": _schedule(model.optimizer, experiment),
         "loss and metrics": _text(compiled),
         "build_model": _text(_builder(experiment.build_model)),
         "callbacks": [json.dumps(_settings(it), sort_keys=True, default=str) for it in callbacks],
+        "settings of Keras": [
+            keras.config.floatx(),
+            keras.config.epsilon(),
+            keras.config.image_data_format(),
+        ],
         "versions": [keras.version(), tf.__version__, __version__],
     }
 
@@ -322,6 +327,13 @@ def _settings(callback):
     given = inspect.signature(type(callback)).parameters
     settings = {name: vars(callback)[name] for name in given if name in vars(callback)}
     return settings | {"min_delta": abs(callback.min_delta)}  # its sign turns when it's used
+
+
+def _layers(model):
+    """Return the layers, and the words that some learnt in `adapt`, which no setting tells."""
+    layers = list(model._flatten_layers())
+    words = [it.get_vocabulary() for it in layers if hasattr(it, "get_vocabulary")]
+    return [layers, [_hash([np.array(it, object)]) for it in words]]
 
 
 def _decaying(model):
@@ -351,13 +363,15 @@ def _plain(thing):
     if isinstance(thing, dict):
         if thing.get("class_name") == "__lambda__":  # its code, with the place of its file
             return "lambda"
+        if thing.keys() == {"name"}:  # of a policy of precision, which has nothing else
+            return thing
         skipped = "name", "shared_object_id", "registered_name", "learning_rate"
         return {str(key): _plain(value) for key, value in thing.items() if key not in skipped}
     if isinstance(thing, (list, tuple)):
         return [_plain(it) for it in thing]
     if isinstance(thing, str):
-        head, _, tail = thing.rpartition("_")
-        return head if tail.isdigit() else thing
+        head, between, tail = thing.rpartition("_")
+        return head if between and tail.isdigit() else thing
     if thing is None or isinstance(thing, (bool, int, float)):
         return thing
     if isinstance(thing, (set, frozenset)):
@@ -462,6 +476,8 @@ def _number(thing):
         return {
             key if isinstance(key, str) else _text(key): _number(it) for key, it in thing.items()
         }
+    if isinstance(thing, str):  # whole: none of the names that Keras numbers
+        return thing
     return [_number(it) for it in thing] if isinstance(thing, (list, tuple)) else _plain(thing)
 
 
@@ -479,8 +495,8 @@ def _is_number(thing):
 
 
 def _is_tensor(thing):
-    """Tell whether something is a tensor with values."""
-    return isinstance(thing, tf.Tensor) and hasattr(thing, "numpy")
+    """Tell whether something is a tensor with values, or a variable of TensorFlow."""
+    return isinstance(thing, (tf.Tensor, tf.Variable)) and hasattr(thing, "numpy")
 
 
 def _source(thing, known=()):

@@ -632,6 +632,41 @@ def capped_through(most):
     return loss
 
 
+class Bounded(keras.layers.Layer):
+    """A layer with a limit, which no first update reaches, by a word."""
+
+    def __init__(self, word):
+        super().__init__()
+        self.word = word
+
+    def call(self, x):
+        return keras.ops.minimum(x, {"limit_40": 40.0, "limit_50": 50.0}[self.word])
+
+
+def bounded(word):
+    def build():
+        last = keras.layers.Dense(2, "softmax")
+        model = keras.Sequential([keras.Input((4,)), Bounded(word), last])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
+def adapted(last):
+    """Return a builder of a model with a layer that has learnt words, in no weight."""
+
+    def build():
+        layer = keras.layers.IntegerLookup()
+        layer.adapt(np.repeat([-1, 0, last, last, last], 9))
+        dense = keras.layers.Dense(2, "softmax")
+        model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Rescaling(0.1), dense])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
 SQUARED, CUBED = (
     lambda values: values**2,
     lambda values: values**3,
@@ -697,6 +732,11 @@ OTHERS = {  # what differs: the first call's arguments, the second's, a word of 
         {"build": with_dense(kernel_constraint=Cap(50.0))},
         {"build": with_dense(kernel_constraint=Cap(40.0))}, "layers"),
     "a small penalty": ({"build": penalised(1e-6)}, {"build": penalised(1e-7)}, "layers"),
+    "less precision": (
+        {"build": with_dense()}, {"build": with_dense(dtype="mixed_bfloat16")}, "layers"),
+    "a word with a number": (
+        {"build": bounded("limit_40")}, {"build": bounded("limit_50")}, "layers"),
+    "learnt words": ({"build": adapted(50)}, {"build": adapted(60)}, "layers"),
     "what is watched": (
         {"build": two_errors, "early_stopping": CALLBACK("val_score_1")},
         {"build": two_errors, "early_stopping": CALLBACK("val_score_2")}, "callbacks"),
@@ -760,6 +800,11 @@ def test_a_stream_that_is_shuffled_is_known_by_its_examples():
     assert of_stream(shuffled(x, y)) != of_stream(shuffled(x + np.eye(90, 4, dtype="float32"), y))
 
 
+def test_a_text_of_digits_is_no_number_of_keras():
+    assert _keep._text(["5"]) != _keep._text(["6"])
+    assert _keep._text(["dense_5"]) == _keep._text(["dense_6"])
+
+
 def test_texts_are_known_by_what_they_say():
     one, same, other = (np.array([f"{word} text"], object) for word in ("a", "a", "no"))
     assert _keep._hash([one]) == _keep._hash([same]) != _keep._hash([other])
@@ -803,7 +848,8 @@ def described(build, early_stopping=None):
 
 QUICK = (
     "a limit of a loss's function", "a limit of a model", "a limit of an optimizer",
-    "a limit of a constraint", "a small penalty", "what is watched",
+    "a limit of a constraint", "a small penalty", "what is watched", "less precision",
+    "a word with a number", "learnt words",
 )  # fmt: skip
 
 
@@ -814,6 +860,19 @@ def test_what_no_first_update_shows_is_described(name):
     assert one == again
     different = {key for key in one if one[key] != other[key]}
     assert word in different
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("epsilon", 1e-3), ("image_data_format", "channels_first")]
+)
+def test_the_settings_of_keras_are_described(name, value):
+    kept, one = getattr(keras.config, name)(), described(with_dense())
+    try:
+        getattr(keras.config, f"set_{name}")(value)
+        other = described(with_dense())
+    finally:
+        getattr(keras.config, f"set_{name}")(kept)
+    assert {key for key in one if one[key] != other[key]} == {"settings of Keras"}
 
 
 class Share:
@@ -864,6 +923,7 @@ MAKERS = {  # from a limit that no output is near to a metric
     "a dict": lambda limit: share_of({"limit": limit}, "limit"),
     "a set": lambda limit: share_of({0.5, limit}),
     "a tensor": lambda limit: share_of(tf.constant([limit]), 0),
+    "a variable": lambda limit: share_of(tf.Variable([limit]), 0),
     "a method": lambda limit: Share(limit=limit).measure,
     "an object": lambda limit: Share(limit=limit),
     "another function's default": lambda limit: through(share_by_default(limit)),
