@@ -5,7 +5,10 @@ included; `lrsweep._vectorized` finds the same numbers faster. Of a metric that 
 variable itself, for one, `fit` takes the value only after the validation.
 """
 
+import math
+
 import numpy as np
+import tensorflow as tf
 
 from lrsweep._experiment import (
     choose_report,
@@ -65,12 +68,12 @@ def _train(experiment, rate, seed, callbacks, after_epochs):
     test = traced_step(model.test_step, experiment.validation, model)
     watcher, history = Watcher(callbacks, model, rate), {}
     for epoch in range(experiment.epochs):
-        batches = experiment.train_batches(seed, epoch)
-        logs = one_pass(model, train, _until_stopped(model, batches))
-        model.reset_metrics()
-        held_out = as_floats(one_pass(model, test, experiment.held_out_batches()))
-        logs = as_floats(logs) | {f"val_{name}": value for name, value in held_out.items()}
-        model.reset_metrics()
+        try:
+            logs = _one_epoch(experiment, model, train, test, experiment.train_batches(seed, epoch))
+        except tf.errors.InvalidArgumentError as error:
+            if "Tensor had " not in error.message:  # so tf.debugging.check_numerics says it
+                raise
+            logs = {"loss": math.nan}
         watcher.after_epoch(epoch, logs)
         if after_epochs:
             after_epochs(1)
@@ -83,6 +86,16 @@ def _train(experiment, rate, seed, callbacks, after_epochs):
         if watcher.lowers_rate:
             variable.assign(watcher.learning_rate * scale)
     return make_outcome(history, watcher)
+
+
+def _one_epoch(experiment, model, train, test, batches):
+    """Train on batches and evaluate; return what `fit` would report."""
+    logs = one_pass(model, train, _until_stopped(model, batches))
+    model.reset_metrics()
+    held_out = as_floats(one_pass(model, test, experiment.held_out_batches()))
+    logs = as_floats(logs) | {f"val_{name}": value for name, value in held_out.items()}
+    model.reset_metrics()
+    return logs
 
 
 def _until_stopped(model, batches):

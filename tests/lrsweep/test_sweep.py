@@ -904,3 +904,25 @@ def test_a_metric_does_not_replace_a_column_of_the_frame():
     frame = SweepResult(np.array([0.1]), np.array([4, 9]), values, np.zeros((1, 2))).to_frame()
     assert frame["seed"].tolist() == [4, 9]
     assert frame["metric seed"].tolist() == [0.5, 0.5]
+
+
+class Checked(keras.layers.Layer):
+    """A layer that stops a training whose numbers are not finite."""
+
+    def call(self, x):
+        return tf.debugging.check_numerics(x, "in the layer")
+
+
+def test_a_training_that_a_check_of_numbers_stops_has_diverged():
+    def build():
+        layers = [keras.layers.Dense(4), Checked(), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((4,)), *layers])
+        model.compile("sgd", "mse")
+        return model
+
+    x, y = examples()
+    data = x, y.astype("float32")
+    result = sweep_learning_rates(build, [1e-3, 1e20], data, data, 2, seeds=1, progress=False)
+    assert result.engine == "sequential"
+    assert result.diverged.tolist() == [[False], [True]]
+    assert np.isfinite(result.metrics["loss"][0]).all()
