@@ -335,17 +335,20 @@ def test_lesson_7_sgd_trains_up_to_twice_the_limit_at_the_start_but_no_better(ep
         assert not losses[2].mean() < np.log(10), batch
 
 
-OTHERS = {  # layers, units, initializer, scale of the inputs; 2/L at the start, a better rate
-    "three layers, started high": (3, 64, "he_normal", 1.0, 0.13, 0.39),
-    "small inputs": (1, 32, "glorot_uniform", 0.2, 8.5, 2.1),
+OTHERS = {  # layers, units, initializer, scale of the inputs; 2/L, a worse, a better rate
+    "three wide layers, started high": (3, 256, "he_normal", 1.0, 0.037, 0.11, 0.33),
+    "small inputs": (1, 32, "glorot_uniform", 0.1, 9.9, 5.0, 2.0),
 }
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
 def test_lesson_7_sgds_best_rate_need_not_stop_near_the_limit_at_the_start(case):
-    """It stopped at three times 2/L with one network, and at a quarter of it with another."""
-    depth, units, start, scale, limit, better = case
+    """With one network nine times 2/L beats three times it, with another a fifth beats a half.
+
+    The lesson once said that other networks' best rates lie between a quarter and three times 2/L.
+    """
+    depth, units, start, scale, limit, worse, better = case
     names = lesson()
 
     def build():
@@ -358,13 +361,13 @@ def test_lesson_7_sgds_best_rate_need_not_stop_near_the_limit_at_the_start(case)
     keras.utils.set_random_seed(0)
     found = 2 / CurvatureMeter(build(), *names["train_part"]).largest()
     assert found == pytest.approx(limit, rel=0.1)
-    rates = sorted((limit, better))
+    rates = sorted((worse, better))
     result = names["sweep_learning_rates"](
         build, rates, names["train_part"], names["validation_part"],
-        epochs=2, batch_size=512, seeds=3, progress=False,
+        epochs=2, batch_size=256, seeds=3, progress=False,
     )  # fmt: skip
     losses = dict(zip(rates, result.metrics["val_loss"][:, :, -1]))
-    assert np.all(losses[better] < losses[limit])
+    assert np.all(losses[better] < losses[worse])
 
 
 @pytest.mark.long
