@@ -26,6 +26,7 @@ from benchmarks import clinic as models
 from benchmarks.where_to_start import builder, examples
 from course import clinic, own_data, own_model, quiz
 from course.clinic.examples import data
+from course.clinic.numpy_patient import DECISIVE
 from lrsweep import CheckUp, CurvatureMeter, SweepResult, check_up, sweep_learning_rates
 from lrsweep._report import Measure
 from tools import rules
@@ -127,6 +128,30 @@ def test_lesson_8_a_is_far_more_than_six_times_its_limit_and_standardised_below_
     assert a.check().value > 10
     (train, _), model = data("wine", seed), a.build()
     assert 0.05 * CurvatureMeter(model, *train).largest() / 2 < 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lesson_8_b_is_a_ten_thousandth_of_its_limit_and_its_look_alike_i_is_not(seed):
+    shares = {}
+    for letter, rate in (("B", 0.0001), ("I", 0.1)):
+        owner = clinic.make_patient(letter, seed)
+        keras.utils.set_random_seed(seed)
+        shares[letter] = rate * CurvatureMeter(owner.build(), *owner.train).largest() / 2
+    assert shares["B"] == pytest.approx(1e-4, rel=0.4)
+    assert shares["I"] > 0.05
+
+
+def test_lesson_8_b_is_settled_by_the_checks_that_settle_it_in_exercise_8(capsys):
+    """The exercise took the limit, too, and the lesson told its reader that it was wrong."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    trees = [ast.parse(cell.source) for cell in rules.code_cells(notebook)]
+    nodes = [node for tree in trees for node in tree.body]
+    (asked,) = (it for it in nodes if ast.unparse(it).startswith("def diagnose("))
+    (mine,) = (it for it in nodes if ast.unparse(it).startswith("diagnose('B'"))
+    for check in DECISIVE["too small"]:
+        quiz.predict("B", f"too small, {check}")
+        exec(ast.unparse(ast.Module([asked, mine], [])), {"quiz": quiz})
+        assert "Well predicted" in capsys.readouterr().out, check
 
 
 @pytest.mark.parametrize("seed", SEEDS)
