@@ -75,6 +75,12 @@ PRODUCTS = {
         "a step of one's own in place of the argument",
         _differences(("move = step * direction", "move = 1e-3 * direction")),
     ),
+    "always_a_thousandth": Mutant(
+        "the step is always a thousandth",
+        _differences(
+            ("move = step * direction", "move = 1e-3 * direction"), ("(2 * step)", "2e-3")
+        ),
+    ),
     "known_hessian": Mutant(
         "the Hessian is known, so no gradient is needed",
         """
