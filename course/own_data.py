@@ -7,7 +7,7 @@ import pandas as pd
 
 from course.own_table import check_table, listed, without_numbers
 
-__all__ = ["check_table", "checked", "upload_on_colab"]
+__all__ = ["check_parts", "check_table", "checked", "upload_on_colab"]
 
 TARGETS = ("classes", "numbers", "labels")
 PARTS = 3  # to train on, to choose with, to test with: a class needs an example for each
@@ -106,6 +106,42 @@ def checked(arrays, targets):
     if (y == y[0]).all():
         raise ValueError("all examples have the same target: there is nothing to learn")
     return x, y
+
+
+def check_parts(train, validation, test, in_time):
+    """Refuse a part in which all targets are the same: there, nothing beats a constant answer.
+
+    Parameters
+    ----------
+    train, validation, test : array
+        The targets of each part.
+    in_time : bool
+        Whether the parts follow each other, as the examples do.
+
+    Raises
+    ------
+    ValueError
+        Names the part, and says how to get others.
+    """
+    parts = {"train on": train, "choose with": validation, "test with": test}
+    alike = [purpose for purpose, part in parts.items() if (part == part[0]).all()]
+    if not alike:
+        return
+    mend = "draw others with another random_state in split, or find more examples that differ"
+    if in_time:
+        y = np.concatenate([train, validation, test])
+        changes = 1 + np.flatnonzero((y[1:] != y[:-1]).reshape(len(y) - 1, -1).any(axis=1))
+        mend = (
+            f"in time, they change first at example {changes[0]}, last at {changes[-1]}, of "
+            f"{len(y)}. If your examples don't follow each other in time, set IN_TIME = False. "
+            "Otherwise let my_arrays leave out some at the beginning or the end, or change the "
+            "shares to test and to choose with, 0.2 and 0.25 in this cell, until each part has "
+            "targets that differ; if none do, find more examples"
+        )
+    raise ValueError(
+        f"all targets to {alike[0]} are the same, {parts[alike[0]][0]}, and each part "
+        f"needs some that differ: {mend}"
+    )
 
 
 def _pair(arrays):

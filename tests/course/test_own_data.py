@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 from sklearn.model_selection import train_test_split
 
-from course.own_data import check_table, checked
+from course.own_data import check_parts, check_table, checked
 
 X = np.arange(40.0).reshape(20, 2)
 CLASSES = np.arange(20) % 3
@@ -223,6 +223,30 @@ def test_each_part_has_room_for_all_classes(size, fits):
     x, y = checked((x, y), "classes")
     rest, _, classes, _ = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
     train_test_split(rest, classes, test_size=0.25, random_state=0, stratify=classes)
+
+
+PARTS = {"train on": (30, 34, 45), "choose with": (3, 7, 45), "test with": (3, 7, 31)}
+
+
+@pytest.mark.parametrize("kind", [np.asarray, lambda it: it * 0.1, lambda it: np.eye(2)[it]])
+@pytest.mark.parametrize(("purpose", "changes"), PARTS.items(), ids=PARTS)
+def test_a_part_with_a_single_target_in_time_is_named_and_where_targets_change(
+    purpose, changes, kind
+):
+    """Nothing is better than a constant there, and to scale targets divides by 0."""
+    y = kind(np.searchsorted(changes, np.arange(50), side="right") % 2)
+    parts = y[:30], y[30:40], y[40:]
+    changing = f"change first at example {changes[0]}, last at {changes[-1]}, of 50"
+    with pytest.raises(ValueError, match=f"all targets to {purpose} are the same.*{changing}"):
+        check_parts(*parts, in_time=True)
+    with pytest.raises(ValueError, match=f"all targets to {purpose} .* another random_state"):
+        check_parts(*parts, in_time=False)
+
+
+def test_parts_whose_targets_differ_are_fine_after_the_mend():
+    y = np.searchsorted(PARTS["test with"], np.arange(50), side="right") % 2
+    check_parts(y[:24], y[24:32], y[30:], in_time=True)
+    check_parts(LABELS[:12], LABELS[12:16], LABELS[16:], in_time=False)
 
 
 @pytest.mark.parametrize("text", [True, False])

@@ -533,6 +533,24 @@ def test_lesson_8_examples_in_time_are_chosen_and_tested_with_on_the_last_ones()
     np.testing.assert_allclose(parts * names["unit"] + names["middle"], y)
 
 
+@pytest.mark.parametrize(
+    ("targets", "purpose"),
+    [("numbers", "train on"), ("classes", "choose with"), ("classes", "test with")],
+)
+def test_lesson_8_a_part_whose_targets_are_all_the_same_is_refused_once_split(targets, purpose):
+    alike = {"train on": slice(24), "choose with": slice(24, 32), "test with": slice(32, 40)}
+    notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+    sources = [cell.source for cell in rules.code_cells(notebook)]
+    (place,) = (number for number, source in enumerate(sources) if TABLE in source)
+    x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    y[alike[purpose]] = 1
+    names = {"my_arrays": lambda: (x, y), "TARGETS": targets, "IN_TIME": True}
+    names |= {"standardise": standardise, "own_data": own_data}
+    exec(sources[place - 1], names)
+    with pytest.raises(ValueError, match=f"all targets to {purpose} are the same, 1"):
+        exec(sources[place], names)
+
+
 def test_lesson_8_several_quantities_of_a_series_are_each_scaled_as_the_text_says():
     notebook = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
     (text,) = (it for it in rules.texts(notebook) if "several quantities" in it)
