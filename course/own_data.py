@@ -64,6 +64,7 @@ def checked(arrays, targets):
     _check_masks(x, y)
     if isinstance(x, pd.DataFrame):
         if words := without_numbers(x):
+            _check_objects(x, words)
             raise ValueError(
                 f"x has columns without numbers: {listed(words)}. Drop them, or turn words into "
                 f"numbers with pd.get_dummies(x, columns={words[:3]}), dates with "
@@ -224,6 +225,18 @@ def _one_array(x, length):
             "x must be one array, and its rows differ in length: bring series and texts to one "
             "length with keras.utils.pad_sequences, pictures to one size"
         ) from None
+
+
+def _check_objects(x, names):
+    """Refuse columns of a table that hold numbers all the same, as objects or as text."""
+    try:
+        x[names].astype(float)
+    except (ValueError, TypeError):  # words or dates
+        return
+    raise ValueError(
+        f"x has columns of numbers kept as {x[names].dtypes.iloc[0]}: {listed(names)}. Use "
+        f"x[{names}] = x[{names}].astype(float)"
+    )
 
 
 def _check_no_words(x):

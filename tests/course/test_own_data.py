@@ -260,6 +260,18 @@ def test_dates_among_inputs_become_numbers_by_the_mend(text):
     assert eval(mend, {"pd": pd, "x": x}).tolist() == list(range(1, 21))
 
 
+@pytest.mark.parametrize("kind", [object, str])
+def test_a_table_of_numbers_that_are_kept_as_objects_becomes_numbers_by_the_mend(kind):
+    """Neither dropped nor taken for words, of which each would become a column."""
+    x = pd.DataFrame(X).astype(kind)
+    with pytest.raises(ValueError, match=r"numbers kept as \w+: 0, 1\. Use x\[") as error:
+        checked((x, CLASSES), "classes")
+    exec(re.search("Use (.*)", str(error.value))[1], {"x": x})
+    np.testing.assert_array_equal(checked((x, CLASSES), "classes")[0], X)
+    with pytest.raises(ValueError, match=r"pd\.get_dummies"):
+        checked((x.replace(x.iloc[3, 0], "a"), CLASSES), "classes")
+
+
 def test_days_are_counted_by_the_mend():
     y = np.datetime64("2026-01-01") + np.arange(20)
     with pytest.raises(ValueError, match="datetime64") as refusal:
