@@ -126,9 +126,11 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     said = table.words(best)
     error = table.standard_error(best)
     if chance is not None and table.means[best] + np.nan_to_num(error) >= sign * chance:
+        surely = "surely " if table.means[best] < sign * chance else ""
+        within = ", no more than its standard error below that" if surely else ""
         raise ValueError(
-            f"no learning rate is better than a constant answer ({metric} {chance:.4g}): "
-            f"the best is {table.rates[best]:.3g} with {said}{table.left_out('. ')}"
+            f"no learning rate is {surely}better than a constant answer ({metric} {chance:.4g}): "
+            f"the best is {table.rates[best]:.3g} with {said}{within}{table.left_out('. ')}"
         )
     _check_not_at_the_end(table, best, said)
     ratios = sign == 1

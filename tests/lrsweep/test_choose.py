@@ -302,6 +302,24 @@ def test_where_one_rate_alone_beats_a_constant_answer_the_next_best_say_what_luc
     assert choice.learning_rate == choice.best  # the others are no better than a constant answer
 
 
+@pytest.mark.parametrize(
+    ("chance", "said"),
+    [
+        (2.0, "is better than a constant answer (val_loss 2): the best is 0.01 with"),
+        (2.3, "is surely better than a constant answer"),
+        (2.3, r"± 0.2, no more than its standard error below that"),
+    ],
+)
+def test_a_best_rate_that_luck_may_have_put_below_a_constant_answer_is_not_called_worse(
+    chance, said
+):
+    values = [[2.5, 2.4], [2.0, 2.4], [2.6, 2.5], [9.0, 30.0]]
+    with pytest.raises(ValueError, match="no learning rate") as caught:
+        choose_learning_rate(table(values, chance={"val_loss": chance}))
+    assert said in str(caught.value)
+    assert ("no more than" in str(caught.value)) == (chance == 2.3)
+
+
 def test_a_slope_is_seen_with_more_seeds():
     few, many = (widths(plateaus(1, seeds, slope=0.5)[0]) for seeds in (3, 30))
     assert many < 0.6 * few
