@@ -11,6 +11,7 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from course import quiz
 from course.views import descent as views
@@ -472,6 +473,17 @@ def test_lesson_2_quiz_the_steep_weight_takes_longer_at_049():
     path = abs(descent.gradient_descent(losses.ravine_gradient, np.array([3.0, 3.0]), 0.49, 300))
     steep, flat = (np.argmax(distances < 0.01) for distances in path.T)
     assert steep > 2 * flat
+
+
+def test_lesson_2_quiz_from_the_best_rate_to_the_limit_the_steep_weight_gets_slower():
+    rates = np.linspace(2 / 4.2, 0.5, 20)
+    steep, flat = (abs(1 - rates * curvature) for curvature in (4, 0.2))
+    assert steep[0] == pytest.approx(flat[0])
+    assert np.all(np.diff(steep) > 0)
+    assert np.all(steep[1:] > flat[1:])
+    assert rates[0] > 0.95 * rates[-1], "the best rate is close to the limit, as the lesson says"
+    questions = (ROOT / "notebooks/quiz/02_the_update_rule.json").read_text("utf-8")
+    assert "not close to the limit" not in questions
 
 
 def test_lesson_2_quiz_half_the_loss_has_twice_the_limit():
