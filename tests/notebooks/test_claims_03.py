@@ -31,6 +31,12 @@ def train(rates, sizes=(64, 64, 64, 10), seeds=12, **options):
     return networks.train(weights, rates, DIGITS.x_train, DIGITS.y_train, **options)
 
 
+def prose(lesson):
+    """Return the text of a lesson's Markdown cells."""
+    notebook = nbformat.read(next((ROOT / "notebooks").glob(f"0{lesson}_*.ipynb")), as_version=4)
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
 def walk(optimizer, slopes, start=0.0):
     weight = keras.Variable(start)
     optimizer.build([weight])
@@ -275,6 +281,19 @@ def test_lesson_3_only_the_first_step_and_only_well_above_epsilon():
     assert lengths[0.0] < 0.0003
 
 
+def test_lesson_3_a_sudden_slope_gives_a_step_of_00025_after_1000_slopes_of_0_and_not_after_any():
+    steps = {}
+    for calm in (100, 1000, 5000):
+        run = numpy_optimizers.adam(0.001)
+        state = None
+        for slope in [0.0] * calm + [1.0]:
+            state, change = run(state, slope)
+        steps[calm] = abs(change)
+    assert steps[1000] == pytest.approx(0.0025, rel=0.01)
+    assert steps[100] < 0.001 < 0.003 < steps[5000], "'1000' has to stay"
+    assert "after 1000 slopes of 0" in prose(3)
+
+
 def test_lesson_3_on_equal_slopes_80_updates_of_adam_at_00001_go_0008_far():
     ends = {
         name: -walk(keras.optimizers.Adam(0.0001), slopes)[-1]
@@ -468,6 +487,26 @@ def test_lesson_3_at_006_adam_is_ahead_of_sgd_and_at_005_it_is_not():
     for rate, ahead in ((0.05, "SGD"), (0.06, "Adam")):
         losses = dict(zip(views.RACERS, views.race_numbers(rate, 1.0)["losses"]))
         assert min(("SGD", "Adam"), key=lambda name: losses[name][-1]) == ahead
+
+
+def test_lesson_3_momentum_is_lowest_at_the_end_and_sgd_is_often_ahead_in_the_first_half_only():
+    losses = np.array(views.race_numbers(0.05, 1.0)["losses"])
+    first = np.array(list(views.RACERS))[losses.argmin(axis=0)]
+    assert np.mean(first[1:31] == "SGD") > 0.5
+    assert set(first[35:]) == {"SGD, momentum 0.9"}
+    assert "in the first half SGD is often ahead" in prose(3)
+
+
+def test_lesson_3_the_stops_next_to_the_answers_of_the_race_show_the_same():
+    near = min(10.0 ** (np.arange(-120, 1) / 40), key=lambda rate: abs(rate - 0.06))
+    scales = 10.0 ** (np.arange(-20, 21) / 10)
+    below, above = scales[scales < 0.5 / 0.06][-1], scales[scales > 0.5 / 0.06][0]
+    for wanted, stop in ((0.06, near), (8, below), (8.6, above)):
+        assert abs(stop / wanted - 1) > 1e-3, "or the sentence about the sliders can go"
+    for scale, arrives in ((below, True), (above, False)):
+        loss = views.race_numbers(near, scale)["losses"][0][-1]
+        assert (loss < 1e-3) == arrives
+    assert "the stops next to them show the same" in prose(3)
 
 
 def test_lesson_3_turned_by_45_degrees_the_ravine_looks_round_no_more():
