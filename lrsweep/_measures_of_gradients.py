@@ -26,8 +26,8 @@ def updates(patient):
     healthy models the largest are from 2e-3 to 0.4. So no alarm comes from this measure alone.
     """
     patient.in_time(UPDATES * patient.each, "for updates")
-    kernels = {v.path: place for place, v in enumerate(patient.model.trainable_variables)
-               if len(v.shape) >= 2}  # fmt: skip
+    weights = patient.model.trainable_variables
+    kernels = {v.path: place for place, v in enumerate(weights) if _is_kernel(v)}
     sizes = {name: [] for name in kernels}
 
     def watch(before, after):
@@ -50,6 +50,15 @@ def updates(patient):
     usual = USUAL[0] <= ratios[high] <= USUAL[1]
     return Measure("updates", ratios[high], text, "around 1e-3, the most from 1e-4 to 0.5",
                    "healthy" if usual else "look")  # fmt: skip
+
+
+def _is_kernel(variable):
+    """Tell whether a variable has a size that an update can be compared with.
+
+    What begins at 0 has none: its updates soon are a tenth of it, at any rate. So are biases,
+    which have two axes in a GRU and in attention.
+    """
+    return len(variable.shape) >= 2 and variable.name != "bias" and bool(np.any(variable.numpy()))
 
 
 def _rms(values):

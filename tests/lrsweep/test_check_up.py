@@ -334,6 +334,19 @@ def test_updates_are_compared_with_the_weights():
     assert measured(of_gradients.updates, network()).verdict == "healthy"
 
 
+@pytest.mark.parametrize("updates_made", [0, 3])
+def test_what_begins_at_zero_does_not_make_small_updates_look_healthy(updates_made):
+    """The biases of a GRU have two axes; a tenth update is a tenth of them, at any rate."""
+    hidden = [layers.Reshape((2, 2)), layers.GRU(4), layers.Dense(8, kernel_initializer="zeros")]
+    model = network(optimizers.Adam(1e-7), hidden)
+    if updates_made:
+        trained(model, epochs=1, batch_size=40)
+        model.layers[-2].kernel.assign(keras.ops.zeros((4, 8)))
+    found = measured(of_gradients.updates, model)
+    assert found.value < 1e-5
+    assert found.verdict == "look"
+
+
 OPTIMIZERS = {
     "plain": lambda rate: optimizers.SGD(rate),
     "momentum": lambda rate: optimizers.SGD(rate, 0.9),
