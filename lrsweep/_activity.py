@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 MOST = 40  # layers whose inputs are traced back
+CALLS = 8  # of a layer whose inputs are traced back one by one
+MOST_ROWS = 4096
 BENDS = "activation", "recurrent_activation"  # of what a layer has computed
 
 
@@ -36,25 +38,45 @@ def look_through(model, x):
     inputs : list of Inputs
         Of the layers with a kernel whose inputs depend on no weight that is trained.
     dead : dict of float
-        By name of layer with relu, the share of its units that give 0 for every example.
+        By name of layer with relu whose outputs depend on weights that are trained, the share of
+        its units that give 0 for every example, in all calls of the layer. Where it has no weights,
+        each call has units of its own, and the worst counts.
     """
     seen = []
     layers = model._flatten_layers(include_self=False)
     with tf.GradientTape(persistent=True) as tape, _watched(list(layers), seen):
         model(tf.nest.map_structure(tf.convert_to_tensor, x), training=True)
     variables = [variable.value for variable in model.trainable_variables]
+
+    def depend(tensors):
+        return any(slope is not None for slope in tape.gradient(tensors, variables))
+
     inputs, dead = [], {}
-    for layer, given, result in seen:
+    for layer, calls in seen:
         if _has_kernel(layer) and len(inputs) < MOST:
-            given = [it for it in tf.nest.flatten(given) if _is_float(it)]
-            for it in given[:1]:
-                slopes = tape.gradient(it, variables)
-                if all(slope is None for slope in slopes):
-                    inputs.append(_describe(layer.name, it.numpy()))
-        if _is_relu(layer) and _is_float(result):
-            values = result.numpy().reshape(-1, result.shape[-1])
-            dead[layer.name] = float(np.mean(np.all(values == 0, axis=0)))
+            given = [_first_float(it) for it, _ in calls]
+            given = [it for it in given if it is not None]
+            if depend(given):  # one call of a shared layer may, and another not
+                given = [it for it in given[:CALLS] if not depend(it)]
+            if given:
+                inputs.append(_describe(layer.name, [it.numpy() for it in given]))
+        if _is_relu(layer):
+            results = [result for _, result in calls if _is_float(result)]
+            if results and depend(results):  # where nothing trains, nothing has died of it
+                silent = [np.all(_rows(it.numpy()) == 0, axis=0) for it in results]
+                if layer.weights:  # its units are the same in each call
+                    silent = [np.all(silent, axis=0)]
+                dead[layer.name] = max(float(np.mean(it)) for it in silent)
     return inputs, dead
+
+
+def _first_float(given):
+    """Return the first tensor of numbers that a layer was given, or None."""
+    return next((it for it in tf.nest.flatten(given) if _is_float(it)), None)
+
+
+def _rows(values):
+    return values.reshape(-1, values.shape[-1])
 
 
 def _has_kernel(layer):
@@ -92,17 +114,20 @@ def _is_relu(layer):
 
 @contextlib.contextmanager
 def _watched(layers, seen):
-    """Note what the first call of each layer is given and returns."""
-    known = set()
+    """Note what the calls of each layer are given and return: a shared one has several."""
+    known = {}
 
     def watch(layer):
         call = layer.call
 
         def noting(*args, **kwargs):
             result = call(*args, **kwargs)
-            if id(layer) not in known and (args or kwargs):
-                known.add(id(layer))
-                seen.append((layer, args[0] if args else next(iter(kwargs.values())), result))
+            if args or kwargs:
+                if id(layer) not in known:
+                    known[id(layer)] = []
+                    seen.append((layer, known[id(layer)]))
+                given = args[0] if args else next(iter(kwargs.values()))
+                known[id(layer)].append((given, result))
             return result
 
         vars(layer)["call"] = noting  # past Keras's __setattr__, which would track it
@@ -119,9 +144,10 @@ def _watched(layers, seen):
                 vars(layer)["call"] = before
 
 
-def _describe(name, values):
+def _describe(name, arrays):
     """Return the sizes of features, and the condition number of their second moments with a 1."""
-    features = values.reshape(-1, values.shape[-1])[:4096].astype(float)
+    each = -(-MOST_ROWS // len(arrays))
+    features = np.concatenate([_rows(values)[:each] for values in arrays]).astype(float)
     rms = np.sqrt(np.mean(features**2, axis=0))
     varying = rms[rms > 0]
     if not len(varying):

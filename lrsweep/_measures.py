@@ -121,7 +121,7 @@ def units(patient):
     """
     _, dead = patient.activity
     if not dead:
-        raise NotKnown("no layer is seen to use relu")
+        raise NotKnown("no layer is seen to use relu after weights that are trained")
     count = len(tf.nest.flatten(patient.sample[0])[0])
     if count < FEW:
         raise NotKnown(f"only {count} examples go through the layers at once: too few to tell")

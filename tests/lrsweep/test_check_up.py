@@ -199,6 +199,45 @@ def test_units_of_layers_that_are_relu_are_seen(layer):
     assert measured(_measures.units, network(hidden=hidden)).value == 1
 
 
+def shared(hidden, frozen=False):
+    """A model of two inputs that go through the same layers."""
+    keras.utils.set_random_seed(0)
+    hidden.trainable = not frozen
+    given = keras.Input((4,)), keras.Input((4,))
+    model = keras.Model(given, layers.Dense(3, "softmax")(layers.add([*map(hidden, given)])))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_shared_layer_is_judged_by_all_its_calls():
+    model, data = shared(layers.Dense(8, "relu")), ([0 * DATA[0], DATA[0]], DATA[1])
+    assert measured(_measures.units, model, data, None).value < 0.5
+    found = measured(_measures.inputs, model, data, None)
+    rms = np.sqrt(np.mean(DATA[0] ** 2, axis=0) / 2)
+    assert found.value == pytest.approx(rms.max(), rel=1e-5)
+
+
+def test_a_relu_that_is_used_again_has_other_units_each_time():
+    relu, dying = layers.ReLU(), keras.initializers.Constant(-99.0)
+    hidden = [layers.Dense(8), relu, layers.Dense(6, bias_initializer=dying), relu]
+    assert measured(_measures.units, network(hidden=hidden)).value == 1
+
+
+def test_units_that_are_frozen_have_not_died_of_training():
+    dead = layers.Dense(8, "relu", bias_initializer=keras.initializers.Constant(-99.0))
+    data = ([DATA[0], DATA[0]], DATA[1])
+    with pytest.raises(NotKnown, match="no layer is seen to use relu after weights that are tr"):
+        measured(_measures.units, shared(dead, frozen=True), data, None)
+
+
+def test_a_series_that_begins_with_padding_is_no_input_that_is_not_scaled():
+    x = np.concatenate([np.zeros((120, 3, 4)), DATA[0][:, None]], axis=1)
+    model = keras.Sequential([keras.Input((4, 4)), layers.GRU(4), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    found = measured(_measures.inputs, model, (x, DATA[1]), None)
+    assert found.value == pytest.approx(np.sqrt(np.mean(DATA[0] ** 2, axis=0) / 4).max(), rel=1e-5)
+
+
 def test_sorted_examples_are_alarming_unless_they_are_shuffled():
     place = np.argsort(DATA[1])
     by_class = DATA[0][place], DATA[1][place]
