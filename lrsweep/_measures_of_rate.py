@@ -16,6 +16,7 @@ from lrsweep._related import largest_correlation
 from lrsweep._report import Measure, NotKnown
 
 HALF, TENTH = 0.5, 0.1  # of what the loss falls at the best rate
+LITTLE = 0.05  # of the loss at the start
 WORSE = 1.25  # times the loss at a smaller rate
 CALM = 2.0  # times the loss at the start
 STILL, CLEARLY = 0.9, 2.0  # of the loss before; standard errors
@@ -71,7 +72,8 @@ def rate(patient):
     proportional to the rate: L. Bottou et al., "Optimization methods for large-scale machine
     learning", 2018, theorem 4.6). Neither, if the gain is below 0.1 % of guessing. Too small: the
     loss gains a tenth or less of what it does at the best rate, and not half of it at ten times the
-    rate either.
+    rate either. If new weights gain a twentieth or less of the loss at the start, whatever the
+    rate, that's worth a look.
     """
     trials = patient.trials.all()
     own, start = trials[1.0], patient.start
@@ -103,6 +105,13 @@ def rate(patient):
     if best > 1 and _too_small(patient, start, ends, count):
         advice = f"take {patient.rate * best:.2g} or thereabouts, or sweep."
         return found("ALARM", "too small", advice)
+    if not patient.updates_made and start - ends[best] <= LITTLE * abs(start):
+        return found(
+            "look",
+            "",
+            "the loss hardly falls at any of these rates: train for longer, or sweep a wider "
+            "range. If it never falls, the model finds nothing in the data.",
+        )
     if start - own.end < HALF * (start - ends[best]) and own.end > WORSE * ends[best]:
         return found("look", "", f"{patient.rate * best:.2g} may do better: sweep around it.")
     return found()
@@ -147,7 +156,7 @@ def _too_small(patient, start, ends, count):
     """Tell whether neither the rate nor ten times it gains half of what the best one does."""
     gains = {factor: start - end for factor, end in ends.items()}
     most = max(gains.values())
-    if most <= 0.05 * abs(start) or gains[1.0] > TENTH * most:
+    if most <= LITTLE * abs(start) or gains[1.0] > TENTH * most:
         return False
     enough = min(factor for factor, gain in gains.items() if gain >= HALF * most)
     return enough >= DECADES and enough > patient.planned / count

@@ -521,6 +521,12 @@ def test_trials_tell_too_large_too_small_and_noise_apart(name):
     assert (found.verdict == "ALARM") == bool(cause)
 
 
+def test_a_rate_is_not_called_healthy_where_the_loss_falls_at_none():
+    found = measured(of_rate.rate, network(optimizers.SGD(1e-9)))
+    assert (found.verdict, found.cause) == ("look", "")
+    assert "hardly falls at any of these rates" in found.advice
+
+
 def test_trials_train_as_fit_would_and_leave_nothing():
     model = trained(network(optimizers.Adam(0.01)), epochs=2)
     before = state(model)
