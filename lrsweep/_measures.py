@@ -290,7 +290,7 @@ def averages(patient):
         return Measure("averages", None, "no BatchNormalization that trains")
     trials = [it for it in (patient.trials.at(f) for f in (1.0, 0.1)) if it.averages]
     if not trials:
-        raise NotKnown("no trial came to an end")
+        raise NotKnown("no trial came to an end, or the model can't be evaluated")
     tried = min(trials, key=lambda it: it.averages[0])
     seen, predicted = tried.averages
     total = patient.updates_made + patient.planned

@@ -119,7 +119,7 @@ class Trials:
             if number in pauses:
                 held_out.append(self._held_out_loss())
         averages = None
-        if not lost and moving_averages(self.model):
+        if not lost and moving_averages(self.model) and self._predict_train:
             averages = self._both_modes()
             held_out += self._held_out_as_in_fit()
         patient.kept.put_back()
@@ -137,15 +137,24 @@ class Trials:
 
     @functools.cached_property
     def _predict_held_out(self):
-        patient = self.patient
-        return traced_step(self.model.test_step, patient.held_out, self.model)
+        return self._evaluation(self.patient.held_out)
 
     @functools.cached_property
     def _predict_train(self):
-        patient = self.patient
-        return traced_step(self.model.test_step, patient.train, self.model)
+        return self._evaluation(self.patient.train)
+
+    def _evaluation(self, examples):
+        """Return the model's `test_step`, traced; None if only its own `train_step` has a loss."""
+        try:
+            return traced_step(self.model.test_step, examples, self.model)
+        except Exception:
+            if self.patient.own_step:
+                return None
+            raise
 
     def _evaluated(self, step, parts):
+        if step is None:
+            return math.nan
         self.model.reset_metrics()
         logs = step(*parts)
         known = isinstance(logs, dict) and "loss" in logs

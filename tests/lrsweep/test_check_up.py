@@ -521,6 +521,26 @@ def test_trials_tell_too_large_too_small_and_noise_apart(name):
     assert (found.verdict == "ALARM") == bool(cause)
 
 
+class Contrasting(keras.Sequential):
+    """Its loss is in its train_step alone, so it can't be evaluated."""
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self(data[0], training=True) - 1) ** 2)
+        slopes = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(slopes, self.trainable_variables)
+        return {"loss": loss}
+
+
+def test_a_model_that_can_not_be_evaluated_is_tried_at_several_rates():
+    hidden = [layers.BatchNormalization(), layers.Dense(3)]
+    model = Contrasting([keras.Input((4,)), *hidden])
+    model.compile(optimizers.SGD(1e-5))
+    assert measured(of_rate.rate, model).cause == "too small"
+    with pytest.raises(NotKnown, match="the model can't be evaluated"):
+        measured(_measures.averages, model)
+
+
 def test_a_rate_is_not_called_healthy_where_the_loss_falls_at_none():
     found = measured(of_rate.rate, network(optimizers.SGD(1e-9)))
     assert (found.verdict, found.cause) == ("look", "")
