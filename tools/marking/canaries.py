@@ -46,11 +46,13 @@ HINTS = {
     r"|((\n|^|=)[ \t]*%|magic\(\s*['\"]%?)(hist|history|recall|rep|rerun|macro|save|notebook)\b",
     "reaches for names by their text": r"(?<![.\w])((globals|eval|exec|__import__)\(|vars\(\s*\)"
     r"|locals\(\s*\)\s*[.\[])|=[ \t]*locals\(\s*\)"
-    r"|__(globals|builtins|subclasses)__|\bbuiltins\b|\bsys\.modules\b|\bimportlib\b"
-    r"|\bgc\.get_",
+    r"|__(globals|builtins|subclasses|self|getattribute)__|\bbuiltins\b|\bsys\.modules\b"
+    r"|\bfrom[ \t]+sys[ \t]+import\b.*\bmodules\b|\bsys[ \t]+as\b|\bimportlib\b|\bpkgutil\b"
+    r"|\b(gc\.get_|get_(objects|referrers|referents)\b)",
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
     r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)"
     r"|(?<![.\w])(np|numpy)(\.\w+)+\s*=[^=]"
+    r"|\b(import|from)\b.*\bmock\b|\bmock\.\w|__(set|del)attr__"
     r"|__(code|defaults|kwdefaults|closure)__|set(trace|profile)\b|sys\.monitoring",
     "defines what equals": r"__(eq|ne|float|lt|gt|le|ge|bool|buffer)__"
     r"|__array(_ufunc|_function|_interface|_struct)?__",
@@ -186,6 +188,7 @@ def hints(nb):
     found += [
         f"an answer changes {name}, which the notebook gives to its tests" for name in changes
     ]
+    found += [f"an answer uses {name} as a value" for name in modules.handed_on(own, given)]
     changes = modules.changed(own, given)
     found += [f"an answer changes {name}, which was imported" for name in changes]
     return sorted(set(found))

@@ -7,7 +7,8 @@ from .names import FUNCTIONS, defined_in, dumped, left_behind, private, tree_of,
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
-SHOWS = ("dir", "help", "print", "type")  # what may be asked of a whole module
+SHOWS = ("dir", "hasattr", "help", "print", "type")  # what may be asked of a whole module
+SETS = ("setattr", "delattr")
 SETTINGS = "pandas.options.display."  # how many rows of a table are shown
 
 
@@ -39,6 +40,59 @@ def changed(own, given):
         parts = [it for it in ast.walk(tree) if _root(it) in known]
         found |= {_changes(it) for it in parts if not _is_setting(it, known)}
     return sorted(found - {""})
+
+
+def handed_on(own, given):
+    """Return the imported modules, and Python's own setters, that code uses as values.
+
+    Under another name, `changed` would not know them.
+
+    Parameters
+    ----------
+    own, given : list of str
+        The student's code and the notebook's own: a text for each cell.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> handed_on(["import numpy as q\\nm, n = q, q.all\\nprint(q)\\nf = setattr"], [])
+    ['q', 'setattr']
+    >>> handed_on(["np = 3\\nf(np)"], [])
+    []
+    """
+    own, given = (list(map(tree_of, cells)) for cells in (own, given))
+    whole = {a for tree in own + given for it in ast.walk(tree) for a in _modules(it)}
+    found = set()
+    for tree in own:
+        parts = list(ast.walk(tree))
+        called = {id(it.func) for it in parts if isinstance(it, ast.Call)}
+        others = private(tree)
+        asked = {id(it.args[0]) for it in parts if _asks_openly(it)}
+        found |= _whole(parts, others | asked) & whole
+        found |= {
+            it.id for it in parts
+            if isinstance(it, ast.Name) and it.id in SETS and id(it) not in called | others
+        }  # fmt: skip
+    return sorted(found)
+
+
+def _asks_openly(node):
+    """Tell whether it is a getattr whose name is no text put together, nor one of Python's own."""
+    if not (isinstance(node, ast.Call) and unparsed(node.func) == "getattr" and len(node.args) > 1):
+        return False
+    name = node.args[1]
+    is_own = isinstance(name, ast.Constant) and str(name.value).startswith("_")
+    return isinstance(name, (ast.Constant, ast.Name)) and not is_own
+
+
+def _modules(node):
+    """Return the names that a statement binds to modules."""
+    if not isinstance(node, ast.Import):
+        return []
+    return [it.asname or _top(it.name) for it in node.names]
 
 
 def borrowed(own, given, tests):
