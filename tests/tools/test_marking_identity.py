@@ -589,6 +589,23 @@ def test_who_handed_in_the_wrong_thing_is_told(room, of, tmp_path, capsys):
     assert table["zoe"]["01 status"] == "nothing handed in"
 
 
+def test_without_a_roster_only_who_has_nothing_to_mark_is_to_be_asked(room, of, tmp_path):
+    """Beside the right file another lesson's is no news; a page of HTML alone is."""
+    other = exercises.written(exercises.student_version(exercises.source(2))).encode()
+    both = zipped({"mine.ipynb": of("anna"), "exercises_02.ipynb": other})
+    asked = {
+        "bert_12_34_exercises_01.html": b"<html>",
+        "Zoe Mill_4711_assignsubmission_file_/exercises_01.py": b"print()",
+        "Exercises 1_sue_attempt_2026-11-20-10-11-12_exercises_01.ipynb": other,
+    }
+    rest = {"anna_11_33_exercises_01.zip": both, "anna_11_35_plot.pdf": b"%PDF"}
+    origin = handed_in(tmp_path / "in", {**asked, **rest})
+    result = collecting.collect(origin, room, LESSON)
+    assert len(result.done) == 1
+    assert {it.student for it in result.told} == set(asked)
+    assert {row["student"] for row in files.problems(room)} == set(asked)
+
+
 def test_what_is_open_waits_until_it_is_settled(room, of, tmp_path, capsys):
     """Another folder, such as a group's copies, answers no question about the first."""
     roster.take(room, ROSTER)

@@ -22,6 +22,7 @@ from .decisions import stored
 from .files import Problem, digest, locked, note_problems, problems
 
 RIGHT_ONE = "ask for the right file"
+REMOVED = "removed by hand"
 HOLDS_NOTHING = "it is called like the lesson, but holds nothing of it"
 
 
@@ -108,7 +109,8 @@ def collect(origin, classroom, lesson):
         known = roster.load(classroom)
         people = known.values(), roster.head(classroom)
         _name_who_is_known(result, classroom, lesson, *people)
-        result.told += _without(result, have, *people)
+        taken = {_named(it.whose) for files in by_student.values() for it in files}
+        result.told += _without(result, have, taken, *people)
         result.told += roster.strangers(classroom, lesson)
         result.earlier = sorted(have - set(result.done) - {it.student for it in result.unclear})
         result.still = _still_open(result, classroom, lesson, places, people)
@@ -165,18 +167,33 @@ def _still_open(result, classroom, lesson, places, people):
     return [it for it in rows if it.student in known or owners[it] not in have]
 
 
-def _without(result, have, known, head):
-    """Return the problems of those who handed in something, but nothing that can be marked."""
+def _named(whose):
+    return whose.name, whose.id
+
+
+def _without(result, have, taken, known, head):
+    """Return the problems of those who handed in something, but nothing that can be marked.
+
+    Without a roster, `taken` tells the names and numbers in the files of the others.
+    """
     found = {}
     for it, student in _owners(result.out, known, head):
         if student and student not in have:
             found.setdefault(student, []).append(f"{it.student}: {it.reason}")
-        elif not known and it.advice:
+        elif not known and _is_missed(it, taken):
             found.setdefault(it.student, []).append(it.reason)
     return [
         Problem(it, "; ".join(reasons), "ask for the right file, and collect again")
         for it, reasons in found.items()
     ]
+
+
+def _is_missed(problem, taken):
+    """Tell whether a file that was left out may be all that its student handed in."""
+    whose = layouts.whose(problem.student)
+    is_platforms = bool(whose.name or whose.id) and whose.platform not in attempts.OWN
+    by_hand = problem.reason == REMOVED
+    return (bool(problem.advice) or is_platforms) and not by_hand and _named(whose) not in taken
 
 
 def given(origin, classroom):
@@ -209,7 +226,7 @@ def _candidates(origin, classroom, lesson, result):
         own = digest(content)
         known = decided(file.place, own)
         if known == decisions.NOBODY:
-            result.out.append(Problem(file.place, "removed by hand", ""))
+            result.out.append(Problem(file.place, REMOVED, ""))
             continue
         if file.size > sources.LARGEST:
             why = f"it has {file.size / 1e6:.0f} MB; a notebook may have 10"
