@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import builtins
 import contextlib
 import copy
 import csv
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 import zipfile
 
 import marking_class as pupils
@@ -25,6 +27,7 @@ from jupyter_client.session import Session
 from nbgrader.api import Gradebook
 from nbgrader.utils import determine_grade
 
+from course import answer_checks
 from tools import exercises, rules
 from tools.marking import (
     canaries,
@@ -757,11 +760,12 @@ def test_a_value_that_had_changed_when_a_test_began_is_named(printed, named):
     planted = values.plant(nb)
     names = [it.id for it in nb.cells if it.cell_type == "code"]
     (first, own), *others = planted
-    assert own == {"curvature": None, "start": None}
+    given = "check", "curvature", "expect", "start"
+    assert own == dict.fromkeys(given)
     assert names[names.index("given") + 1] == first
     for test, (name, compared) in zip(("test_1a", "test_2a", "test_2b"), others):
         assert names[names.index(test) - 1] == name
-        assert compared == {"curvature": first, "start": first}
+        assert compared == dict.fromkeys(given, first)
     for name in (name for name, _ in planted):
         text = "curvature is 4.0\nstart is 5.0\n" if name == first else printed
         it = pupils.cell(nb, name)
@@ -795,10 +799,49 @@ def test_a_change_within_an_array_a_list_or_a_dict_is_noticed(start):
     assert _changes({"curvature": 4.0, "start": start}, "start = copy.deepcopy(start)") == []
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("np = __import__('numpy')\nabs = round = 3", False),
+        ("expect.__globals__['_same'] = lambda *it: True", True),
+        ("expect.__globals__['_plain'].__code__ = (lambda value: 1).__code__", True),
+        ("expect.__globals__['float'] = lambda it: 1e9", True),
+        ("np.isfinite = lambda it: np.array(False)", True),
+        ("np.arange = print", True),
+        ("np = type('np', (), {'arange': print})", True),
+        ("import builtins as it\nit.bool = lambda it: True", True),
+    ],
+)
+def test_a_change_of_what_the_tests_call_is_noticed(code, said, monkeypatch):
+    """By whichever way: here it is done openly."""
+    monkeypatch.setattr(np, "isfinite", np.isfinite)
+    monkeypatch.setattr(np, "arange", np.arange)
+    monkeypatch.setattr(builtins, "bool", bool)
+    monkeypatch.setattr(answer_checks, "_same", answer_checks._same)
+    plain = types.FunctionType(answer_checks._plain.__code__, vars(answer_checks))
+    monkeypatch.setattr(answer_checks, "_plain", plain)
+    monkeypatch.setitem(vars(answer_checks), "float", float)
+    nb = pupils.assignment(setup_cell())
+    pupils.cell(nb, "test_2a").source += "\n    np.arange(3)"
+    room = {"np": np, "curvature": 4.0, "start": 5.0}
+    room |= {"expect": answer_checks.expect, "check": answer_checks.check}
+    assert (_found(nb, room, code) != []) == said
+
+
 def _changes(room, code):
     """Return the given names that are said to have changed when an answer runs this code."""
     nb = pupils.assignment(setup_cell())
-    room, planted = {"np": np, "copy": copy, **room}, values.plant(nb)
+    room = {"np": np, "copy": copy, "expect": print, "check": print, **room}
+    words = "an answer changes {}, which the notebook gives to its tests"
+    found = _found(nb, room, code)
+    names = [name for name in ("curvature", "start") if words.format(name) in found]
+    assert found == [words.format(it) for it in names]
+    return names
+
+
+def _found(nb, room, code):
+    """Return what is said of an answer that runs this code."""
+    planted = values.plant(nb)
     for number, (name, _) in enumerate(planted):
         if number == 1:
             exec(code, room)
@@ -807,11 +850,7 @@ def _changes(room, code):
         text = nbformat.v4.new_output("stream", text=out.getvalue())
         pupils.cell(nb, name).outputs = [text]
     assert not any(it.startswith("builtins") for it in room)
-    words = "an answer changes {}, which the notebook gives to its tests"
-    found = values.judge(nb, planted, {name: {"status": "ok"} for name, _ in planted})
-    names = [name for name in ("curvature", "start") if words.format(name) in found]
-    assert found == [words.format(it) for it in names]
-    return names
+    return values.judge(nb, planted, {name: {"status": "ok"} for name, _ in planted})
 
 
 def test_a_value_that_is_not_shown_without_an_error_is_noticed():

@@ -32,7 +32,7 @@ def changed(own, given):
     ['expect']
     """
     own, given = (list(map(tree_of, cells)) for cells in (own, given))
-    before, mine = _imported(given), _imported(own)
+    before, mine = imported(given), imported(own)
     found = {name for name, what in mine.items() if before.get(name, what) != what}
     known = {**mine, **before}
     for tree in own:
@@ -120,15 +120,15 @@ def borrowed(own, given, tests):
     ['descent']
     """
     trees = [list(map(tree_of, cells)) for cells in (own, given, tests)]
-    known = _imported(trees[1] + trees[2])
+    known = imported(trees[1] + trees[2])
     course = {
         name for name, what in known.items()
         if what.split(".")[0] in COURSE and not what.startswith(CHECKS)
     }  # fmt: skip
-    theirs = {_dotted(it) for tree in trees[2] for it in ast.walk(tree)}
+    theirs = {dotted(it) for tree in trees[2] for it in ast.walk(tree)}
     copied = {dumped(it) for tree in trees[2] for it in ast.walk(tree) if _is_simple(it)}
     parts = [it for tree in trees[0] for it in _not_copied(tree, copied)]
-    mine = set(map(_dotted, parts))
+    mine = set(map(dotted, parts))
     lines = [line for text in given for line in text.split("\n") if "import " not in line]
     parents = {it.split(".")[0] for it in theirs if "." in it}
     hidden = {
@@ -171,7 +171,7 @@ def _not_copied(tree, copied):
             waiting += [(part, inside) for part in ast.iter_child_nodes(it)]
 
 
-def _imported(trees):
+def imported(trees):
     """Return what each imported name is; TensorFlow's keras is Keras."""
     found = {}
     for it in (it for tree in trees for it in ast.walk(tree)):
@@ -219,7 +219,7 @@ def _changes(node):
     return (unparsed(node) or "a module")[:60] if writes else ""
 
 
-def _dotted(node):
+def dotted(node):
     """Return a name, or a name and what follows its first point, that is read."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
