@@ -10,6 +10,7 @@ import tensorflow as tf
 MOST = 40  # layers whose inputs are traced back
 CALLS = 8  # of a layer whose inputs are traced back one by one
 MOST_ROWS = 4096
+MOST_FEATURES = 1000  # an SVD of more takes too long
 BENDS = "activation", "recurrent_activation"  # of what a layer has computed
 
 
@@ -152,7 +153,7 @@ def _describe(name, arrays):
     varying = rms[rms > 0]
     if not len(varying):
         return Inputs(name, 0.0, 0.0, np.inf)
-    if features.shape[1] > 1000:
+    if features.shape[1] > MOST_FEATURES:
         return Inputs(name, float(varying.min()), float(varying.max()), np.nan)
     with_one = np.column_stack([features[:, rms > 0], np.ones(len(features))])
     sizes = np.linalg.svd(with_one, compute_uv=False)[: np.linalg.matrix_rank(with_one)]

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lrsweep._activity import MOST_FEATURES
 from lrsweep._examples import GATHERED
 from lrsweep._experiment import own_learning_rate
 from lrsweep._model_checks import ABSOLUTE, SQUARED, own_loss
@@ -100,9 +101,10 @@ def inputs(patient):
             "call of its own, which may scale them"
         )
     worst = max(found, key=lambda it: max(it.largest, SMALL**2 / max(it.largest, 1e-30)))
+    many = f"not computed for more than {MOST_FEATURES} features"
     text = (
         f"rms of the features {worst.smallest:.2g} to {worst.largest:.2g} at layer {worst.layer}, "
-        f"condition number {worst.condition:.2g}"
+        f"condition number {many if np.isnan(worst.condition) else f'{worst.condition:.2g}'}"
     )
     healthy = f"largest from {SMALL:g} to {LARGISH:g}"
     advice = "standardise each feature, or put a Normalization layer first."

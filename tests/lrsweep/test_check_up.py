@@ -154,6 +154,15 @@ def test_inputs_are_measured_where_they_enter_weights(factor, verdict):
     assert inside.verdict == "healthy"
 
 
+def test_a_condition_number_that_is_not_computed_is_not_printed_as_one():
+    wide = np.random.default_rng(0).normal(size=(120, 1001)).astype("float32")
+    dense = [layers.Dense(8), layers.Dense(3, "softmax")]
+    model = keras.Sequential([keras.Input((1001,)), *dense])
+    model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    said = measured(_measures.inputs, model, (wide, DATA[1]), None).measured
+    assert said.endswith("condition number not computed for more than 1000 features")
+
+
 def test_the_condition_number_is_that_of_the_inputs_with_a_one():
     (inputs,), _ = look_through(network(), DATA[0])
     columns = np.column_stack([DATA[0], np.ones(120)])
