@@ -320,6 +320,17 @@ def test_other_optimizers_sgd_lies_above_the_others_and_how_far_depends_on_the_s
         assert sgd / min(others) > 30
 
 
+@pytest.mark.long
+def test_other_optimizers_the_often_quoted_range_may_miss_adams_plateau():
+    """The lesson once said that its upper end reaches it, which depends on the seeds."""
+    starts = {}
+    for name in ("RMSprop", "Adam"):
+        result = sweep(lambda name=name: network(name), seeds=range(10, 15))
+        starts[name] = choose_learning_rate(result).plateau[0]
+    assert starts["RMSprop"] < 0.01 < starts["Adam"]
+    assert "at most the upper end" in (ROOT / "notebooks/05_sweeps.ipynb").read_text("utf-8")
+
+
 def test_other_networks_depth_moves_the_plateau():
     def best(hidden):
         losses = ends(sweep(lambda: network(hidden=hidden), GRID[::3]), "val_loss")
