@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from lrsweep._examples import Stream
 from lrsweep._experiment import Outcome, ScaledSchedule, own_learning_rate, schedule_rates
+from lrsweep._surroundings import name_counts, numbered_from
 from lrsweep._validation import folder_name
 from lrsweep._version import __version__
 
@@ -34,6 +35,11 @@ except ImportError:  # Windows has no such locks: two calls at once in one folde
 UNFINISHED = ".lrsweep_"  # how the name of a file begins that is being written
 SAME = 1e-3  # how far, relatively, two computers may differ in what a first update does
 STEPS = 2000  # at most, at which a schedule is asked
+LEARNS_WORDS = (
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+    keras.layers.TextVectorization,
+)
 GIVEN = "keras", "tensorflow", "builtins", "numpy"  # packages whose code the versions tell
 
 
@@ -283,29 +289,42 @@ def describe(probe, rates, seeds, callbacks):
     experiment, model = probe.experiment, probe.model
     compiled = dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
     compiled.pop("optimizer", None)
-    return {
-        "learning_rates": None if rates is None else [float(rate) for rate in rates],
-        "seeds": [int(seed) for seed in seeds],
-        "epochs": experiment.epochs,
-        "batch_size": experiment.batch_size,
-        "shuffle": experiment.shuffle,
-        "train_data": _hash_of_data(experiment.train),
-        "validation_data": _hash_of_data(experiment.validation),
-        "first weights": _hash(v.numpy() for v in model.variables),
-        "first update": _first_update(probe, int(seeds[0])),
-        "layers": _hash([np.frombuffer(_text(_layers(model)).encode(), np.uint8)]),
-        "optimizer": _text([model.optimizer, _decaying(model)]),
-        "schedule": _schedule(model.optimizer, experiment),
-        "loss and metrics": _text(compiled),
-        "build_model": _text(_builder(experiment.build_model)),
-        "callbacks": [json.dumps(_settings(it), sort_keys=True, default=str) for it in callbacks],
-        "settings of Keras": [
-            keras.config.floatx(),
-            keras.config.epsilon(),
-            keras.config.image_data_format(),
-        ],
-        "versions": [keras.version(), tf.__version__, __version__],
-    }
+    with numbered_from(_names_by_keras(model)):
+        return {
+            "learning_rates": None if rates is None else [float(rate) for rate in rates],
+            "seeds": [int(seed) for seed in seeds],
+            "epochs": experiment.epochs,
+            "batch_size": experiment.batch_size,
+            "shuffle": experiment.shuffle,
+            "train_data": _hash_of_data(experiment.train),
+            "validation_data": _hash_of_data(experiment.validation),
+            "first weights": _hash(v.numpy() for v in model.variables),
+            "first update": _first_update(probe, int(seeds[0])),
+            "layers": _hash([np.frombuffer(_text(_layers(model)).encode(), np.uint8)]),
+            "optimizer": _text([model.optimizer, _decaying(model)]),
+            "schedule": _schedule(model.optimizer, experiment),
+            "loss and metrics": _text(compiled),
+            "build_model": _text(_builder(experiment.build_model)),
+            "callbacks": [
+                json.dumps(_settings(it), sort_keys=True, default=str) for it in callbacks
+            ],
+            "settings of Keras": [
+                keras.config.floatx(),
+                keras.config.epsilon(),
+                keras.config.image_data_format(),
+            ],
+            "versions": [keras.version(), tf.__version__, __version__],
+        }
+
+
+def _names_by_keras(model):
+    """Return, as Keras counts them, the names that it has numbered, such as "dense" of "dense_3".
+
+    They come from the names of classes; others, such as "block_3", are the user's.
+    """
+    parts = [*model._flatten_layers(), *model.metrics]
+    heads = [(it.name.rpartition("_")[0], type(it).__name__) for it in parts]
+    return {head: 1 for head, kind in heads if head.replace("_", "") == kind.lower()}
 
 
 def _first_update(probe, seed):
@@ -332,7 +351,7 @@ def _settings(callback):
 def _layers(model):
     """Return the layers, and the words that some learnt in `adapt`, which no setting tells."""
     layers = list(model._flatten_layers())
-    words = [it.get_vocabulary() for it in layers if hasattr(it, "get_vocabulary")]
+    words = [it.get_vocabulary() for it in layers if isinstance(it, LEARNS_WORDS)]
     return [layers, [_hash([np.array(it, object)]) for it in words]]
 
 
@@ -363,8 +382,8 @@ def _plain(thing):
     if isinstance(thing, dict):
         if thing.get("class_name") == "__lambda__":  # its code, with the place of its file
             return "lambda"
-        if thing.keys() == {"name"}:  # of a policy of precision, which has nothing else
-            return thing
+        if str(thing.get("class_name")).endswith("DTypePolicy"):  # whose name is its setting
+            return [thing["class_name"], thing.get("config")]
         skipped = "name", "shared_object_id", "registered_name", "learning_rate"
         return {str(key): _plain(value) for key, value in thing.items() if key not in skipped}
     if isinstance(thing, (list, tuple)):
@@ -476,8 +495,8 @@ def _number(thing):
         return {
             key if isinstance(key, str) else _text(key): _number(it) for key, it in thing.items()
         }
-    if isinstance(thing, str):  # whole: none of the names that Keras numbers
-        return thing
+    if isinstance(thing, str) and thing.rpartition("_")[0] not in name_counts():
+        return thing  # whole: none of the names that Keras numbers
     return [_number(it) for it in thing] if isinstance(thing, (list, tuple)) else _plain(thing)
 
 

@@ -862,6 +862,70 @@ def test_what_no_first_update_shows_is_described(name):
     assert word in different
 
 
+class NamedAlone:
+    """What has settings with a name alone, as Keras allows, which it may have numbered."""
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+class NamedLayer(NamedAlone, keras.layers.Layer):
+    def call(self, x):
+        return x
+
+
+class NamedMetric(NamedAlone, keras.metrics.Mean):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_pred)
+
+
+class Tagged(keras.layers.Layer):
+    """A layer that keeps the name that Keras gave to a layer within it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.layers.Dense(4)
+        self.tag = self.inner.name
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Spelt(keras.layers.Layer):
+    """A layer with a method that only sounds like that of one of Keras's."""
+
+    def call(self, x):
+        return x
+
+    def get_vocabulary(self, language):
+        return [language]
+
+
+def with_layer(make, metric=lambda: "accuracy"):
+    def build():
+        dense = keras.layers.Dense(2, "softmax")
+        model = keras.Sequential([keras.Input((4,)), make(), dense])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric()])
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "build",
+    [with_layer(NamedLayer), with_layer(NamedLayer, NamedMetric), with_layer(Tagged)],
+    ids=["a layer's name alone", "a metric's name alone", "a layer's name kept"],
+)
+def test_names_that_keras_has_numbered_on_are_no_part_of_the_description(build):
+    one = described(build)
+    build(), Tagged()  # as other cells of a notebook do
+    assert described(build) == one
+
+
+def test_a_method_of_ones_own_with_the_name_of_keras_is_left_alone():
+    assert described(with_layer(Spelt)) == described(with_layer(Spelt))
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("epsilon", 1e-3), ("image_data_format", "channels_first")]
 )
