@@ -127,7 +127,8 @@ def choose_learning_rate(result, metric="val_loss", mode=None):
     error = table.standard_error(best)
     if chance is not None and table.means[best] + np.nan_to_num(error) >= sign * chance:
         surely = "surely " if table.means[best] < sign * chance else ""
-        within = ", no more than its standard error below that" if surely else ""
+        side = "below" if sign == 1 else "above"
+        within = f", no more than its standard error {side} that" if surely else ""
         raise ValueError(
             f"no learning rate is {surely}better than a constant answer ({metric} {chance:.4g}): "
             f"the best is {table.rates[best]:.3g} with {said}{within}{table.left_out('. ')}"

@@ -320,6 +320,13 @@ def test_a_best_rate_that_luck_may_have_put_below_a_constant_answer_is_not_calle
     assert ("no more than" in str(caught.value)) == (chance == 2.3)
 
 
+def test_a_best_accuracy_is_said_to_be_within_its_error_above_a_constant_answer():
+    values = 1 - np.array([[2.5, 2.4], [2.0, 2.4], [2.6, 2.5], [9.0, 30.0]]) / 100
+    result = table(values, metric="val_accuracy", chance={"val_accuracy": 0.977})
+    with pytest.raises(ValueError, match="no more than its standard error above that"):
+        choose_learning_rate(result, "val_accuracy", mode="max")
+
+
 def test_a_slope_is_seen_with_more_seeds():
     few, many = (widths(plateaus(1, seeds, slope=0.5)[0]) for seeds in (3, 30))
     assert many < 0.6 * few
