@@ -48,8 +48,11 @@ def look_through(model, x):
     with tf.GradientTape(persistent=True) as tape, _watched(list(layers), seen):
         model(tf.nest.map_structure(tf.convert_to_tensor, x), training=True)
     variables = [variable.value for variable in model.trainable_variables]
+    known = _known_to_depend(seen)
 
     def depend(tensors):
+        if any(id(it) in known for it in tensors):
+            return True
         return any(slope is not None for slope in tape.gradient(tensors, variables))
 
     inputs, dead = [], {}
@@ -58,7 +61,7 @@ def look_through(model, x):
             given = [_first_float(it) for it, _ in calls]
             given = [it for it in given if it is not None]
             if depend(given):  # one call of a shared layer may, and another not
-                given = [it for it in given[:CALLS] if not depend(it)]
+                given = [it for it in given[:CALLS] if not depend([it])]
             if given:
                 inputs.append(_describe(layer.name, [it.numpy() for it in given]))
         if _is_relu(layer):
@@ -69,6 +72,22 @@ def look_through(model, x):
                     silent = [np.all(silent, axis=0)]
                 dead[layer.name] = max(float(np.mean(it)) for it in silent)
     return inputs, dead
+
+
+def _known_to_depend(seen):
+    """Return the ids of tensors that Keras's layers make from weights that are trained.
+
+    It saves going back through the whole of a deep model for each of its layers.
+    """
+    known = set()
+    for layer, calls in seen:  # those that were done first come first
+        opaque = isinstance(layer, (keras.Model, keras.layers.Lambda))
+        if opaque or not all(map(_is_of_keras, _parts(layer))):
+            continue
+        for given, result in calls:
+            if layer.trainable_weights or any(id(it) in known for it in tf.nest.flatten(given)):
+                known.update(id(it) for it in tf.nest.flatten(result))
+    return known
 
 
 def _first_float(given):

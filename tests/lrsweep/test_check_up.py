@@ -239,6 +239,21 @@ def test_units_that_are_frozen_have_not_died_of_training():
         measured(_measures.units, shared(dead, frozen=True), data, None)
 
 
+def test_a_deep_model_is_not_gone_back_through_for_each_of_its_layers(monkeypatch):
+    asked, gradient = [], tf.GradientTape.gradient
+
+    def noting(tape, *args, **kwargs):
+        asked.append(args)
+        return gradient(tape, *args, **kwargs)
+
+    hidden = [it for _ in range(9) for it in (layers.Dense(8), layers.ReLU(), layers.Dropout(0.1))]
+    model = network(hidden=hidden)
+    monkeypatch.setattr(tf.GradientTape, "gradient", noting)
+    inputs, dead = look_through(model, DATA[0])
+    assert (len(inputs), len(dead)) == (1, 9)
+    assert len(asked) <= 2  # for the first layer, whose input no weight has made
+
+
 def test_a_series_that_begins_with_padding_is_no_input_that_is_not_scaled():
     x = np.concatenate([np.zeros((120, 3, 4)), DATA[0][:, None]], axis=1)
     model = keras.Sequential([keras.Input((4, 4)), layers.GRU(4), layers.Dense(3, "softmax")])
