@@ -173,7 +173,10 @@ def in_words(
     try:
         yield
     except errors as error:
-        why = _other_outputs(model, examples) or _telling_line(error)
+        why = _telling_line(error)  # targets for some outputs alone need be no fault
+        of_structure = "different structures" in why or "PyTreeSpec" in why
+        if of_structure or isinstance(error, KeyError):
+            why = _other_outputs(model, examples) or why
         said = assigned_in_tf_function(error) or f"{what}, {_shapes(examples)}: {why}"
         raise ValueError(said) from error
 

@@ -374,6 +374,28 @@ ONE_OF_TWO = {
 }
 
 
+def half_trained():
+    """Return a model of which one output alone has a loss."""
+    inputs = keras.Input((3,))
+    outputs = {name: keras.layers.Dense(2, name=name)(inputs) for name in "ab"}
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", {"a": "mse"})
+    return model
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"), [(3, "must be equal"), (4, "is incompatible with the layer")]
+)
+def test_targets_for_some_outputs_are_not_blamed_for_another_fault(columns, said):
+    data = np.ones((24, columns)), {"a": np.ones((24, 2 if columns == 4 else 5))}
+    for call in (
+        lambda: range_test(half_trained(), data, updates=5, batch_size=8),
+        lambda: sweep_learning_rates(half_trained, [0.1], data, data, progress=False),
+    ):
+        with pytest.raises(ValueError, match=said):
+            call()
+
+
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("name", ONE_OF_TWO)
 def test_what_is_given_for_one_output_of_two_is_named(name, trained):
