@@ -72,8 +72,8 @@ def rate(patient):
     proportional to the rate: L. Bottou et al., "Optimization methods for large-scale machine
     learning", 2018, theorem 4.6). Neither, if the gain is below 0.1 % of guessing. Too small: the
     loss gains a tenth or less of what it does at the best rate, and not half of it at ten times the
-    rate either. If new weights gain a twentieth or less of the loss at the start, whatever the
-    rate, that's worth a look.
+    rate either. If new weights, without updates and with a loss that isn't below 0.95 of guessing,
+    gain a twentieth or less of the loss at the start, whatever the rate, that's worth a look.
     """
     trials = patient.trials.all()
     own, start = trials[1.0], patient.start
@@ -105,7 +105,8 @@ def rate(patient):
     if best > 1 and _too_small(patient, start, ends, count):
         advice = f"take {patient.rate * best:.2g} or thereabouts, or sweep."
         return found("ALARM", "too small", advice)
-    if not patient.updates_made and start - ends[best] <= LITTLE * abs(start):
+    new = not patient.updates_made and not _has_learnt(start, _guess(patient))
+    if new and start - ends[best] <= LITTLE * abs(start):
         return found(
             "look",
             "",
@@ -122,6 +123,11 @@ def _guess(patient):
         return patient.guess
     except NotKnown:
         return math.inf
+
+
+def _has_learnt(start, guess):
+    """Tell whether weights are seen to be trained, as those that a new model has loaded."""
+    return math.isfinite(guess) and start < BELOW_GUESS * guess
 
 
 def _is_noise(own, start, lower, guess):

@@ -571,6 +571,12 @@ def test_a_rate_is_not_called_healthy_where_the_loss_falls_at_none():
     assert "hardly falls at any of these rates" in found.advice
 
 
+def test_weights_that_a_new_model_has_loaded_are_not_said_to_find_nothing():
+    model = network(optimizers.SGD(1e-9))
+    model.set_weights(trained(network(), 60).get_weights())
+    assert measured(of_rate.rate, model).verdict == "healthy"
+
+
 def test_trials_train_as_fit_would_and_leave_nothing():
     model = trained(network(optimizers.Adam(0.01)), epochs=2)
     before = state(model)
