@@ -8,39 +8,23 @@ import ast
 import itertools
 import random
 import re
+from pathlib import Path
 
 import nbformat
 from nbgrader.utils import is_grade, is_solution
 
-from . import canaries, modules, names
+from . import canaries, modules, names, shown
 
-# An answer may have given print, repr or float another meaning in the notebook. What is too long to
-# print is shown by its hash, a function by its number; so is all that the checks call.
-SHOW = """import builtins as {b}
-def {b}_shown(value):
-    kind = {b}.type(value).__name__
-    if kind in ("list", "tuple", "dict"):
-        return {b}.repr({b}.hash({b}.repr(value)))
-    if kind == "ndarray":
-        return {b}.repr((value.shape, {b}.hash(value.tobytes())))
-    calls = "function", "builtin_function_or_method", "type", "ufunc", "_ArrayFunctionDispatcher"
-    if kind in calls:
-        return {b}.repr({b}.id(value))
-    return {b}.repr(value) if {b}.isinstance(value, ({b}.int, {b}.float, {b}.str)) else ""
-def {b}_checks():
-    checks = {b}.__import__("sys").modules.get("course.answer_checks")
-    for name, it in {b}.sorted({b}.vars(checks).items() if checks else ()):
-        if {b}.type(it).__name__ == "function":
-            code = {b}.getattr(it, "__wrapped__", it).__code__
-            yield {b}.id(it), {b}.id(code)
-            for name in code.co_names:
-                its = {b}.getattr(checks, name, {b}.getattr({b}, name, None))
-                yield {b}.id(its), {b}.id({b}.vars(checks.np).get(name))
-{b}.print("\\n{checks} is " + {b}_shown({b}.list({b}_checks()) or None) + "\\n", end="")
+# An answer may have given print, repr or float another meaning in the notebook: what shows the
+# values (the text of shown.py) runs in a namespace of its own, with Python's own functions.
+CELL = """import builtins as {b}
+{b}_own = {b}.dict(__builtins__={b})
+{b}.exec({text!r}, {b}_own)
 {lines}
-del {b}, {b}_shown, {b}_checks"""
+del {b}, {b}_own"""
+TEXT = Path(shown.__file__).read_text(encoding="utf-8")
 CHECKS = "what_compares_answers"
-LINE = '{b}.print("\\n{name} is " + {b}_shown({value}) + "\\n", end="")'
+LINE = '{b}.print("\\n{name} is " + {b}_own["{how}"]({value}) + "\\n", end="")'
 
 
 def plant(nb):
@@ -86,8 +70,9 @@ def _gives(source, read):
 
 def _printing(nb, place, compared):
     own = f"builtins_{random.getrandbits(32):08x}"
-    lines = "\n".join(LINE.format(name=name, value=_value(name, own), b=own) for name in compared)
-    cell = nbformat.v4.new_code_cell(SHOW.format(lines=lines, b=own, checks=CHECKS))
+    lines = [LINE.format(b=own, name=CHECKS, how="checks", value="")]
+    lines += [LINE.format(b=own, name=it, how="shown", value=_value(it, own)) for it in compared]
+    cell = nbformat.v4.new_code_cell(CELL.format(b=own, text=TEXT, lines="\n".join(lines)))
     nb.cells.insert(place, cell)
     return cell.id, compared
 
@@ -103,25 +88,25 @@ def judge(nb, planted, replies):
     A cell that an interrupt ended, or an error, may be silent.
     """
     by_id = {cell.id: cell for cell in nb.cells}
-    shown = {name: _shown(by_id[name]) for name, _ in planted}
+    printed = {name: _printed(by_id[name]) for name, _ in planted}
     found = {
         f"an answer changes {name}, which the notebook gives to its tests"
         for cell, compared in planted
         for name, first in compared.items()
-        if first and shown[first].get(name) and name in shown[cell]
-        if shown[cell][name] != shown[first][name]
+        if first and printed[first].get(name) and name in printed[cell]
+        if printed[cell][name] != printed[first][name]
     }
-    seen = [it[CHECKS] for it in shown.values() if CHECKS in it]
+    seen = [it[CHECKS] for it in printed.values() if CHECKS in it]
     if len({*itertools.dropwhile(lambda it: not it, seen)}) > 1:  # none until they are imported
         found.add("an answer changes what compares the answers")
     if any(
-        replies.get(cell, {}).get("status") == "ok" and not {*compared} <= {*shown[cell]}
+        replies.get(cell, {}).get("status") == "ok" and not {*compared} <= {*printed[cell]}
         for cell, compared in planted
     ):
         found.add(canaries.SILENT)
     return sorted(found)
 
 
-def _shown(cell):
+def _printed(cell):
     text = "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
     return dict(re.findall(r"(?m)^([\w.]+) is (.*)$", text))
