@@ -799,6 +799,24 @@ def test_a_change_within_an_array_a_list_or_a_dict_is_noticed(start):
     assert _changes({"curvature": 4.0, "start": start}, "start = copy.deepcopy(start)") == []
 
 
+@pytest.mark.parametrize("number", [np.float64(1 / 3), np.float32(1 / 3), np.int64(3)])
+@pytest.mark.parametrize("options", ["precision=2", "legacy='1.13'", "threshold=1"])
+def test_how_numbers_are_printed_changes_no_value(number, options):
+    """Nor does a long array within a dict hide a change."""
+    with np.printoptions():
+        for start in (number, [number], {"a": np.full(2000, 1 / 3), "b": (number,)}):
+            room = {"curvature": 4.0, "start": copy.deepcopy(start)}
+            assert _changes(room, f"np.set_printoptions({options})") == []
+            assert _changes(room, "start = 5.0") == ["start"]
+    room = {"curvature": 4.0, "start": {"a": np.full(2000, 1 / 3)}}
+    assert _changes(room, "start['a'][1000] = 1") == ["start"]
+
+
+def test_a_list_within_itself_is_a_change_as_well():
+    room = {"curvature": 4.0, "start": [5.0, len, None, object()]}
+    assert _changes(room, "start.append(start)\ncurvature = 3.0") == ["curvature", "start"]
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [

@@ -7,21 +7,26 @@ import builtins
 import sys
 
 CALLED = "function", "builtin_function_or_method", "type", "ufunc", "_ArrayFunctionDispatcher"
+DEEP = 9  # a list may hold itself
 
 
-def shown(value):
+def shown(value, depth=0):
     """Return a text that tells a value from another, or an empty one of what is not compared.
 
-    What is too long to print is shown by its hash, and what is called by its number.
+    What is too long to print is shown by its hash, and what is called by its number; NumPy's
+    numbers by their bytes, because everybody may set how they are printed.
     """
     kind = type(value).__name__
-    if kind in ("list", "tuple", "dict"):
-        return repr(hash(repr(value)))
-    if kind == "ndarray":
-        return repr((value.shape, hash(value.tobytes())))
+    if kind in ("list", "tuple", "dict") and depth < DEEP:
+        parts = value.items() if kind == "dict" else value
+        return repr((kind, hash(repr([shown(it, depth + 1) for it in parts]))))
+    if hasattr(type(value), "tobytes"):
+        return repr((kind, getattr(value, "shape", None), hash(value.tobytes())))
     if kind in CALLED:
         return repr(id(value))
-    return repr(value) if isinstance(value, (int, float, str)) else ""
+    if isinstance(value, (int, float, str)):
+        return repr(value)
+    return repr(id(value)) if depth else ""
 
 
 def checks():
