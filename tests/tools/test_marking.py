@@ -500,6 +500,21 @@ PEEKS = {
     "numpy, in a loop": "for m in [np]:\n    m.all = print",
     "numpy, as an argument": "def f(m):\n    m.all = print\nf(np)",
     "numpy, as a default of another name": "def f(m=np):\n    m.all = print",
+    "numpy, as a default beside harmless ones": "def f(m=np):\n    m.abs(3)\n    return m",
+    "numpy, in a list": "m = [np]\nm[0].all = print",
+    "numpy, in a name of a name": "m = [np]\nfor n in m:\n    print(n.__version__)\n    n.all = 3",
+    "numpy, in a class of one's own": "class It:\n    m = np\nIt.m.all = print",
+    "numpy, in a magic of another name": "m = np\n%timeit -n1 m.all = print",
+    "numpy, by way of pyplot": "import matplotlib.pyplot as plt\nm = plt\nm.np.all = print",
+    "numpy, found by a name of its own": "m = np\nm.random.seed(3)",
+    "the system by another name": "import os\nm = os\nm.system('ls')",
+    "the modules by another name": "import sys\nm = sys\nm.modules.get('numpy').all = print",
+    "numpy, in a name of a function's that all see": "def f():\n    global m\n    m = np\nm.a = 1",
+    "numpy, in a name of an outer function": (
+        "def f(m=None):\n    def g():\n        nonlocal m\n        m = np\n    g()\n    m.a = 1"
+    ),
+    "a setter, of a module": "np.linalg.__setattr__('norm', print)",
+    "numpy, mocked from the package": "import unittest as u\nu.mock.patch('numpy.all', print)",
     "a setter of another name": "put = setattr\nput(np.linalg, 'norm', print)",
     "a setter of its class": "object.__setattr__(np.linalg, 'norm', print)",
     "numpy, mocked": "from unittest import mock\nmock.patch('numpy.all', print).start()",
@@ -557,6 +572,18 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "import sys\nprint(np, sys.version, hasattr(np, 'all'))\nhelp(np)",
         "class It: pass\nsetattr(It, 'x', 1)\ngetattr(np, 'float64')(3)",
         "def update(np):\n    return [np]",
+        "import pandas as pd\nfor it in (np, pd):\n    print(it.__name__, it.__version__)",
+        "used = {'NumPy': np, 'and': [np]}\nfor name, it in used.items():\n"
+        "    print(f'{name}: {it.__version__}')\n[it.__name__ for it in [np]]",
+        "print(f'{np}', str(np), repr(np), id(np))\nfor it in [np]: getattr(it, '__version__', '')",
+        "import matplotlib.pyplot as plt\ndef draw(x, ax=None, xp=np):\n    ax = ax or plt\n"
+        "    ax.plot(xp.abs(x))\ndef show(ax=plt):\n    ax.show()",
+        "from time import time\nbegin = time()\nimport time\ntime.sleep(0.01)",
+        "class It:\n    def __setattr__(self, name, value):\n        print(name)\n"
+        "        super().__setattr__(name, value)",
+        "class It:\n    def __delattr__(self, name):\n        object.__delattr__(self, name)\n"
+        "    def __init__(self):\n        object.__setattr__(self, 'rate', 3)",
+        "mock = np.ones(3)\nprint(mock.mean())",
         "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc()",
     ],
 )

@@ -52,7 +52,8 @@ HINTS = {
     "changes how it is checked": r"COURSE_MARKING|answer_checks|STARTED_TO_MARK|marks_are_given"
     r"|testing\.\w+\s*=[^=]|\b(check|expect)\s*=[^=]|def (check|expect)\b|setattr\(\s*(np|numpy)"
     r"|(?<![.\w])(np|numpy)(\.\w+)+\s*=[^=]"
-    r"|\b(import|from)\b.*\bmock\b|\bmock\.\w|__(set|del)attr__"
+    r"|\b(import|from)\b.*\bmock\b|\.[ \t]*mock\b"
+    r"|(?<!def )(?<!super\(\)\.)__(set|del)attr__(?!(?<=object\.__[sd]e[tl]attr__)\(self,)"
     r"|__(code|defaults|kwdefaults|closure)__|set(trace|profile)\b|sys\.monitoring",
     "defines what equals": r"__(eq|ne|float|lt|gt|le|ge|bool|buffer)__"
     r"|__array(_ufunc|_function|_interface|_struct)?__",

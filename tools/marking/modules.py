@@ -3,11 +3,11 @@
 import ast
 import re
 
+from .aliases import asked, harmless
 from .names import FUNCTIONS, defined_in, dumped, left_behind, private, tree_of, unparsed
 
 COURSE = ("utils", "lrsweep", "course")
 CHECKS = "course.answer_checks"  # whose functions everybody may use
-SHOWS = ("dir", "hasattr", "help", "print", "type")  # what may be asked of a whole module
 SETS = ("setattr", "delattr")
 SETTINGS = "pandas.options.display."  # how many rows of a table are shown
 
@@ -65,13 +65,13 @@ def handed_on(own, given):
     """
     own, given = (list(map(tree_of, cells)) for cells in (own, given))
     whole = {a for tree in own + given for it in ast.walk(tree) for a in _modules(it)}
-    found = set()
+    found, named = set(), harmless(own, imported(given + own))
     for tree in own:
         parts = list(ast.walk(tree))
-        called = {id(it.func) for it in parts if isinstance(it, ast.Call)}
+        called = {id(it.func) for it in parts if isinstance(it, ast.Call)}  # no module can be
         others = private(tree)
-        asked = {id(it.args[0]) for it in parts if _asks_openly(it)}
-        found |= _whole(parts, others | asked) & whole
+        openly = {id(it.args[0]) for it in parts if _asks_openly(it)}
+        found |= _whole(parts, others | openly | called | named) & whole
         found |= {
             it.id for it in parts
             if isinstance(it, ast.Name) and it.id in SETS and id(it) not in called | others
@@ -147,10 +147,9 @@ def _whole(parts, others):
     `others` are the ids of names that mean something else in their function.
     """
     begun = {id(it.value) for it in parts if isinstance(it, ast.Attribute)}
-    calls = [it for it in parts if isinstance(it, ast.Call) and unparsed(it.func) in SHOWS]
-    shown = {id(argument) for it in calls for argument in it.args}
     names = [it for it in parts if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)]
-    return {it.id for it in names if id(it) not in begun | shown | others}
+    known = begun | asked(parts) | others
+    return {it.id for it in names if id(it) not in known}
 
 
 def _is_simple(node):
