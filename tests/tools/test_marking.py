@@ -501,6 +501,12 @@ PEEKS = {
     "numpy, as an argument": "def f(m):\n    m.all = print\nf(np)",
     "numpy, as a default of another name": "def f(m=np):\n    m.all = print",
     "numpy, as a default beside harmless ones": "def f(m=np):\n    m.abs(3)\n    return m",
+    "numpy, of another name in a function": "m = np\ndef f():\n    m.all = print",
+    "numpy, of another name in two functions": (
+        "m = np\ndef f(m):\n    return m\ndef g():\n    return f(m)"
+    ),
+    "numpy, of another name in a comprehension": "[print.x(m) for m in [np]]",
+    "numpy, of another name as a default": "m = np\ndef f(m=m):\n    return m",
     "numpy, in a list": "m = [np]\nm[0].all = print",
     "numpy, in a name of a name": "m = [np]\nfor n in m:\n    print(n.__version__)\n    n.all = 3",
     "numpy, in a class of one's own": "class It:\n    m = np\nIt.m.all = print",
@@ -573,6 +579,8 @@ def test_who_reaches_for_the_tests_is_named(peek):
         "class It: pass\nsetattr(It, 'x', 1)\ngetattr(np, 'float64')(3)",
         "def update(np):\n    return [np]",
         "import pandas as pd\nfor it in (np, pd):\n    print(it.__name__, it.__version__)",
+        "for m in [np]:\n    print(m.__version__)\n"
+        "def adam(m, slope):\n    m = 0.9 * m + slope\n    return m",
         "used = {'NumPy': np, 'and': [np]}\nfor name, it in used.items():\n"
         "    print(f'{name}: {it.__version__}')\n[it.__name__ for it in [np]]",
         "print(f'{np}', str(np), repr(np), id(np))\nfor it in [np]: getattr(it, '__version__', '')",

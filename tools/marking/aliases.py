@@ -6,12 +6,13 @@ Whatever else is done by such a name, `modules.handed_on` names the module.
 import ast
 import re
 
-from .names import FUNCTIONS
+from .names import FUNCTIONS, locals_of
 
 SHOWS = ("dir", "hasattr", "help", "id", "print", "repr", "str", "type")  # ask of a whole module
 TOLD = ("__file__", "__name__", "__version__")
 DRAWS = ("matplotlib.pyplot", "numpy")  # whose functions may be called by the other name
 BINDS = ast.Assign, ast.For, ast.AsyncFor
+OPEN = ast.Global, ast.Nonlocal
 ROUNDS = 9  # a name of a name of a name
 HOLDERS = {ast.Tuple: "elts", ast.List: "elts", ast.Dict: "values", ast.BoolOp: "values"}
 
@@ -35,11 +36,23 @@ def harmless(trees, modules):
     >>> count("for m in [q]: m.all = print"), count("m = os; m.kill(1, 9)")
     (0, 0)
     """
-    found = _harmless(trees, modules)
-    for it in (it for tree in trees for it in ast.walk(tree) if isinstance(it, FUNCTIONS)):
-        if not any(isinstance(part, (ast.Global, ast.Nonlocal)) for part in ast.walk(it)):
-            found |= _harmless([it], modules)  # its names mean nothing outside
-    return found
+    functions = [it for tree in trees for it in ast.walk(tree) if isinstance(it, FUNCTIONS)]
+    functions = [it for it in functions if not any(isinstance(p, OPEN) for p in ast.walk(it))]
+    inside = {id(part) for it in functions for part in _own(it)}
+    return set().union(
+        _harmless([it for tree in trees for it in ast.walk(tree) if id(it) not in inside], modules),
+        *(_harmless(list(ast.walk(it)), modules) for it in functions),
+    )
+
+
+def _own(function):
+    """Yield what means nothing outside of a function: what it binds, and how it reads that."""
+    names = locals_of(function)
+    body = function.body if isinstance(function.body, list) else [function.body]
+    yield function.args
+    for it in (it for part in body for it in ast.walk(part)):
+        if isinstance(it, (*BINDS, ast.arguments)) or getattr(it, "id", "") in names:
+            yield it
 
 
 def asked(parts):
@@ -58,9 +71,8 @@ def asked(parts):
     return found
 
 
-def _harmless(trees, modules):
+def _harmless(parts, modules):
     """Return such ids in one namespace: drop each other name that is used in any other way."""
-    parts = [it for tree in trees for it in ast.walk(tree)]
     of_classes = _in_classes(parts)
     bound = [pair for it in parts if id(it) not in of_classes for pair in _bound(it)]
     known = set().union(*(names for names, _ in bound)) - _in_magics(parts)

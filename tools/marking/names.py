@@ -274,14 +274,14 @@ def _in_place(tree):
     while waiting:
         it, local = waiting.pop()
         if isinstance(it, FUNCTIONS):
-            local |= _local(it)
+            local |= locals_of(it)
         if isinstance(it, (ast.Subscript, ast.Attribute)) and not isinstance(it.ctx, ast.Load):
             found |= {_first(it)} - local
         waiting += [(part, local) for part in ast.iter_child_nodes(it)]
     return found - {""}
 
 
-def _local(function):
+def locals_of(function):
     """Return a function's arguments, and the names that it assigns for itself."""
     arguments = {it.arg for it in ast.iter_child_nodes(function.args) if isinstance(it, ast.arg)}
     body = ast.Module(function.body if isinstance(function.body, list) else [], [])
@@ -306,7 +306,7 @@ def private(tree):
             found.add(id(it))
         inside, names = [], set()
         if isinstance(it, FUNCTIONS):
-            inside, names = it.body if isinstance(it.body, list) else [it.body], _local(it)
+            inside, names = it.body if isinstance(it.body, list) else [it.body], locals_of(it)
         elif isinstance(it, HALF_CLOSED):
             first, *rest = it.generators
             targets = [part for each in it.generators for part in ast.walk(each.target)]
