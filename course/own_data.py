@@ -229,14 +229,20 @@ def _one_array(x, length):
 
 def _check_objects(x, names):
     """Refuse columns of a table that hold numbers all the same, as objects or as text."""
+    names = [name for name in names if _become_numbers(x[name])]
+    if names:
+        raise ValueError(
+            f"x has columns of numbers kept as {x[names].dtypes.iloc[0]}: {listed(names)}. Use "
+            f"x[{names}] = x[{names}].astype(float)"
+        )
+
+
+def _become_numbers(column):
     try:
-        x[names].astype(float)
+        column.astype(float)
     except (ValueError, TypeError):  # words or dates
-        return
-    raise ValueError(
-        f"x has columns of numbers kept as {x[names].dtypes.iloc[0]}: {listed(names)}. Use "
-        f"x[{names}] = x[{names}].astype(float)"
-    )
+        return False
+    return True
 
 
 def _check_no_words(x):
